@@ -1,0 +1,1 @@
+"""The host provider's actions, one file each."""

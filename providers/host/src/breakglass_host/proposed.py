@@ -1,0 +1,28 @@
+"""What one part of the host provider proposes for a plan; discovery joins the parts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from breakglass.model.plan import NotTouched
+from breakglass.provider import ProposedDoor, Proposal
+
+
+@dataclass(frozen=True, slots=True)
+class Proposed:
+    """Steps, doors that stay open, and what is left alone."""
+
+    proposals: tuple[Proposal, ...] = ()
+    doors: tuple[ProposedDoor, ...] = ()
+    not_touched: tuple[NotTouched, ...] = ()
+    incomplete: tuple[str, ...] = ()
+    """Listings that failed."""
+
+    def plus(self, other: Proposed) -> Proposed:
+        """Return both, this one first."""
+        return Proposed(
+            self.proposals + other.proposals,
+            self.doors + other.doors,
+            self.not_touched + other.not_touched,
+            self.incomplete + other.incomplete,
+        )
