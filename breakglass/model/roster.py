@@ -1,4 +1,4 @@
-"""The roster: who may sign what. People have keys; rules count people, never keys (`reference` TUF, ADR 0002)."""
+"""The roster: who may sign what. People have keys; rules count people, never keys (TUF; ADR 0002)."""
 
 from __future__ import annotations
 
@@ -132,4 +132,3 @@ class Roster:
     def rule(self, verb: RuleVerb) -> Rule | None:
         """Return the rule for a verb; None when there is none, and then the answer is no."""
         return next((rule for rule in self.rules if rule.verb is verb), None)
-

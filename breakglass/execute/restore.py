@@ -1,0 +1,84 @@
+"""Carries one step of a restore: compare-and-set back to the prior state that the stop recorded.
+
+Proof is a second revert that finds nothing left to do; what drifted is left alone and stays open.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping
+
+from breakglass.canon import Json
+from breakglass.errors import ProviderError
+from breakglass.execute.context import StepContext, attempt
+from breakglass.execute.effects import Effect, Routine, Until
+from breakglass.model.action import Grade, Judgement, Verdict
+from breakglass.model.resource import State
+from breakglass.provider import Outcome, Reversal
+
+MAX_ROUNDS = 5
+
+
+def restore(context: StepContext, prior: Mapping[str, Json]) -> Routine:
+    """Put back `prior`, the union of what the stop saw before it changed anything."""
+    for wait in context.step.after:
+        yield Until(lambda n=wait.n: context.board.settled([n]), wait.at_most_ms / 1000)  # type: ignore[misc]  # mypy cannot infer a lambda with a default
+    if context.cancelled():
+        return
+    yield context.write("step.started")
+    try:
+        judgement = yield from _rounds(context, State(prior))
+    except ProviderError as error:
+        judgement = Judgement(Verdict.UNKNOWN, error.what, Grade.NONE)
+    if judgement is None:
+        return
+    yield context.write(
+        "step.closed", verdict=judgement.verdict, grade=judgement.grade, reason=judgement.reason
+    )
+    if judgement.verdict is Verdict.CONTAINED:
+        context.board.prove(context.step.n)
+        context.emit("proven", judgement.reason)
+    else:
+        context.board.settle(context.step.n)
+        context.emit("open" if judgement.verdict is Verdict.NOT_CONTAINED else "unknown", judgement.reason)
+
+
+def _rounds(context: StepContext, before: State) -> Generator[Effect, object, Judgement | None]:
+    action, target = context.action, context.step.target
+    outcomes: dict[str, Outcome] = {}
+    for round_ in range(context.past.rounds, context.past.rounds + MAX_ROUNDS):
+        if context.cancelled():
+            return None
+        now = yield from attempt(context, lambda: action.observe(target))
+        yield context.write(
+            "step.intent",
+            round=round_,
+            token=context.token(round_),
+            objects=now.objects,
+            complete=now.complete,
+        )
+        context.emit("calling", f"round {round_}")
+        done = yield from attempt(context, lambda now=now: action.revert(target, before, now))  # type: ignore[misc]  # mypy cannot infer a lambda with a default
+        first = not outcomes
+        # The first answer tells what was done; later ones only that nothing is left to do.
+        outcomes = {**done.objects, **outcomes}
+        yield context.write("step.reverted", objects=dict(done.objects), reason=done.reason)
+        if first:
+            context.board.settle(context.step.n)
+            context.emit("read_back", done.reason)
+        if all(outcome is not Outcome.RESTORED for outcome in done.objects.values()):
+            return _judge(done, outcomes)
+        if context.late():
+            break
+    return Judgement(Verdict.UNKNOWN, f"still changing after {MAX_ROUNDS} rounds", Grade.NONE)
+
+
+def _judge(last: Reversal, outcomes: Mapping[str, Outcome]) -> Judgement:
+    drifted = sorted(key for key, outcome in last.objects.items() if outcome is Outcome.DRIFTED)
+    if drifted:
+        return Judgement(
+            Verdict.NOT_CONTAINED, f"left alone, changed since the stop: {', '.join(drifted[:5])}", Grade.NONE
+        )
+    counts = {outcome: sum(1 for found in outcomes.values() if found is outcome) for outcome in Outcome}
+    words = ", ".join(f"{count} {outcome.value}" for outcome, count in counts.items() if count)
+    cannot = f" ({last.reason})" if counts[Outcome.CANNOT] else ""
+    return Judgement(Verdict.CONTAINED, (words or "nothing to put back") + cannot, Grade.READ_BACK)

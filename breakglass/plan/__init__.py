@@ -1,0 +1,1 @@
+"""Turns an inventory and a runbook into the plan that people sign."""

@@ -1,0 +1,1 @@
+"""Fakes that implement the ports; in the product, because drills and strangers' providers need them too."""

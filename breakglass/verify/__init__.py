@@ -1,0 +1,1 @@
+"""Decides, purely, what the observations prove."""

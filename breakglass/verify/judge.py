@@ -1,0 +1,158 @@
+"""Decides the verdict of a run from its plan, its steps' histories and what was found unsigned: pure.
+
+The order is DESIGN 1: *not contained* when a step is proven open, a credential was only withheld, a tool of
+effect write, external, money or irreversible has no step, or an unsigned principal still has access; else
+*unknown* when a step is unproven, a window still runs or a provider was not planned; else *contained*.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from breakglass.clock import Instant
+from breakglass.journal.history import StepHistory
+from breakglass.model.action import Grade, Verdict
+from breakglass.model.plan import Door, Plan, Step
+from breakglass.shape import Line, Name
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A principal that was not in the signed plan; it was not touched."""
+
+    provider: Name
+    scope: Line
+    kind: Name
+    id: Line
+    reason: Line
+
+
+@dataclass(frozen=True, slots=True)
+class OpenItem:
+    """One thing that is still open, or not known to be closed; the first thing that an operator reads."""
+
+    kind: str
+    name: str
+    reason: str
+    remedy: str
+    owner: str
+    verdict: Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Assessment:
+    """The verdict, and everything that keeps it from being better."""
+
+    verdict: Verdict
+    open: tuple[OpenItem, ...]
+    moot: frozenset[int]
+    """Steps whose own outcome does not matter any more, since others are proven."""
+
+
+def proven(history: StepHistory | None) -> bool:
+    """Return whether a step ended contained, with proof."""
+    return (
+        history is not None
+        and history.closed
+        and history.verdict is Verdict.CONTAINED
+        and history.grade is not Grade.NONE
+    )
+
+
+def assess(
+    plan: Plan,
+    histories: Mapping[int, StepHistory],
+    found: Sequence[Found] = (),
+    *,
+    now: Instant | None = None,
+) -> Assessment:
+    """Judge a run. `now` lets a stated window be seen as ended; without it every window still runs."""
+    moot = frozenset(step.n for step in plan.steps if _is_moot(step, histories))
+    items = [
+        *(_door_item(door, histories) for door in plan.doors),
+        *(_step_item(step, histories.get(step.n), now) for step in plan.steps if step.n not in moot),
+        *(_found_item(item) for item in found),
+        *(
+            OpenItem(
+                "not_planned", f"{item.provider} {item.scope}", item.reason, _PLAN_AGAIN, "", Verdict.UNKNOWN
+            )
+            for item in plan.not_planned
+        ),
+    ]
+    still_open = tuple(item for item in items if item is not None)
+    order = {Verdict.NOT_CONTAINED: 0, Verdict.UNKNOWN: 1, Verdict.CONTAINED: 2}
+    still_open = tuple(sorted(still_open, key=lambda item: order[item.verdict]))
+    return Assessment(worst(item.verdict for item in still_open), still_open, moot)
+
+
+_PLAN_AGAIN = "plan again when it answers: breakglass plan AGENT"
+
+
+def worst(verdicts: Iterable[Verdict]) -> Verdict:
+    """Return the worst of some verdicts; contained when there is none."""
+    seen = set(verdicts)
+    for verdict in (Verdict.NOT_CONTAINED, Verdict.UNKNOWN):
+        if verdict in seen:
+            return verdict
+    return Verdict.CONTAINED
+
+
+def _is_moot(step: Step, histories: Mapping[int, StepHistory]) -> bool:
+    """Return whether other proven steps make this one's outcome irrelevant."""
+    if not step.moot_by or proven(histories.get(step.n)):
+        return False
+    return all(proven(histories.get(other)) for other in step.moot_by)
+
+
+def _door_item(door: Door, histories: Mapping[int, StepHistory]) -> OpenItem | None:
+    if door.closed_by and all(proven(histories.get(n)) for n in door.closed_by):
+        return None
+    return OpenItem(door.kind.value, door.name, door.reason, door.remedy, door.owner, door.verdict)
+
+
+def _step_item(step: Step, history: StepHistory | None, now: Instant | None) -> OpenItem | None:
+    if proven(history):
+        return None
+    name = f"{step.action} {step.target.label}"
+    if history is None:
+        return OpenItem("step", name, "was not started", _RESUME, "", Verdict.UNKNOWN)
+    if history.verdict is Verdict.NOT_CONTAINED and history.closed:
+        return OpenItem("step", name, history.reason, _RESUME, "", Verdict.NOT_CONTAINED)
+    if step.best_grade is Grade.NONE and step.window_s is not None:
+        return _window_item(step, history, name, now)
+    return OpenItem("step", name, history.reason, _RESUME, "", Verdict.UNKNOWN)
+
+
+_RESUME = "breakglass verify INCIDENT, then breakglass resume INCIDENT"
+
+
+def _window_item(step: Step, history: StepHistory, name: str, now: Instant | None) -> OpenItem | None:
+    """A step that nothing can prove is open until its stated window has ended."""
+    window_s = step.window_s or 0
+    if history.accepted is not None and now is not None and history.read_back is not None:
+        left_s = window_s - now.seconds_since(history.accepted.at)
+        if left_s <= 0:
+            return None
+        return OpenItem(
+            "window",
+            name,
+            f"may live {left_s:.0f} s more",
+            "wait, then breakglass verify",
+            "",
+            Verdict.UNKNOWN,
+        )
+    return OpenItem(
+        "window", name, f"may live {window_s} s more", "wait, then breakglass verify", "", Verdict.UNKNOWN
+    )
+
+
+def _found_item(found: Found) -> OpenItem:
+    return OpenItem(
+        "found_not_signed",
+        f"{found.provider} {found.scope} {found.kind} {found.id}",
+        found.reason,
+        "sign the follow-on plan",
+        "",
+        Verdict.NOT_CONTAINED,
+    )
