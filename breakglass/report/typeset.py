@@ -1,0 +1,126 @@
+"""Sets facts as lines of plain text that fit a width: visible characters only, wrapped, never cut off."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+WIDTH = 80
+_HIDDEN = frozenset({"Cc", "Cf", "Co", "Cs", "Cn", "Zl", "Zp"})
+
+
+class Tone(StrEnum):
+    """What a line means; a screen with colours may show it, and the words say it without."""
+
+    PLAIN = "plain"
+    HEAD = "head"
+    GOOD = "good"
+    BAD = "bad"
+    UNKNOWN = "unknown"
+    FAINT = "faint"
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One line of a screen."""
+
+    text: str = ""
+    tone: Tone = Tone.PLAIN
+
+
+def visible(text: str) -> str:
+    r"""Return `text` with every character that acts or hides instead of showing spelt out, as ``\u{1b}``."""
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(
+        f"\\u{{{ord(character):x}}}" if unicodedata.category(character) in _HIDDEN else character
+        for character in text
+    )
+
+
+def width(text: str) -> int:
+    """Return how many columns a terminal needs for `text`."""
+    if text.isascii():
+        return len(text)
+    return sum(_columns(character) for character in text)
+
+
+def _columns(character: str) -> int:
+    if unicodedata.combining(character):
+        return 0
+    return 2 if unicodedata.east_asian_width(character) in "WF" else 1
+
+
+def pad(text: str, columns: int, *, right: bool = False) -> str:
+    """Fill `text` with spaces up to `columns`."""
+    fill = " " * max(0, columns - width(text))
+    return fill + text if right else text + fill
+
+
+def wrap(text: str, *, first: str = "", rest: str | None = None, columns: int = WIDTH) -> tuple[str, ...]:
+    """Break `text` into lines of at most `columns`; `first` starts the first line, `rest` the others.
+
+    A word that is longer than a line is broken too: nothing is left out.
+    """
+    rest = " " * width(first) if rest is None else rest
+    lines: list[str] = []
+    line, empty = first, True
+    for word in _words(visible(text), columns - max(width(first), width(rest))):
+        if not empty and width(line) + 1 + width(word) > columns:
+            lines.append(line)
+            line, empty = rest, True
+        line += word if empty else f" {word}"
+        empty = False
+    return (*lines, line.rstrip() if empty else line)
+
+
+def _words(text: str, room: int) -> Iterator[str]:
+    for word in text.split(" "):
+        piece = ""
+        for character in word:
+            if width(piece) + width(character) > max(1, room):
+                yield piece
+                piece = ""
+            piece += character
+        if piece:
+            yield piece
+
+
+def rows(text: str, *, first: str = "", rest: str | None = None, tone: Tone = Tone.PLAIN) -> tuple[Row, ...]:
+    """Return wrapped lines of one tone."""
+    return tuple(Row(line, tone) for line in wrap(text, first=first, rest=rest))
+
+
+def labelled(label: str, text: str, *, indent: int = 2, column: int = 12) -> tuple[Row, ...]:
+    """Return ``label   text`` with the text in a column of its own; a long label stands on its own line."""
+    lead = " " * indent
+    gap = " " * (indent + column)
+    shown = visible(label)
+    if width(shown) < column:
+        return rows(text, first=lead + pad(shown, column), rest=gap)
+    return (*rows(label, first=lead), *rows(text, first=gap))
+
+
+def seconds(value: float | None) -> str:
+    """Write a duration for people: ``0.02 s``, ``38.2 s``, ``4 m 12 s``, ``26 h 05 m``, or ``-``."""
+    if value is None:
+        return "-"
+    if value < 0:
+        return f"-{seconds(-value)}"
+    if value < 99.95:  # noqa: PLR2004 - what rounds to 100 is written in minutes
+        return f"{value:.2f} s" if value < 9.995 else f"{value:.1f} s"  # noqa: PLR2004 - three digits
+    minutes, rest = divmod(round(value), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02d} m" if hours else f"{minutes} m {rest:02d} s"
+
+
+def plural(count: int, noun: str, many: str = "") -> str:
+    """Return ``1 step`` or ``3 steps``."""
+    return f"{count} {noun if count == 1 else many or noun + 's'}"
+
+
+def text_of(lines: Sequence[Row]) -> str:
+    """Return the lines as one text that ends in a newline."""
+    return "".join(f"{row.text}\n" for row in lines)
