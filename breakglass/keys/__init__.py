@@ -1,0 +1,1 @@
+"""Operators' and executors' keys: where they lie, how they sign, how a signature is checked."""
