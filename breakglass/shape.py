@@ -125,7 +125,9 @@ def _decode_plain(hint: Any, data: Json, where: str) -> object:  # noqa: ANN401 
         return data
     if hint is str and isinstance(data, str):
         return data
-    return _fail({bool: "true or false", int: "an integer", str: "a string"}.get(hint, str(hint)), data, where)
+    return _fail(
+        {bool: "true or false", int: "an integer", str: "a string"}.get(hint, str(hint)), data, where
+    )
 
 
 def _decode_fields(cls: type, data: Json, where: str) -> object:
@@ -158,7 +160,9 @@ def _fail(expected: str, data: Json, where: str) -> object:
 def _kind(data: Json) -> str:
     if data is None:
         return "null"
-    return {bool: "true or false", int: "an integer", str: "a string", list: "a list"}.get(type(data), "an object")
+    return {bool: "true or false", int: "an integer", str: "a string", list: "a list"}.get(
+        type(data), "an object"
+    )
 
 
 def describe(cls: type) -> JsonObject:
@@ -199,4 +203,4 @@ def _describe(hint: Any) -> dict[str, Json]:  # noqa: ANN401 - a type hint has n
         }
     if issubclass(hint, Enum):
         return {"enum": [member.value for member in hint]}
-    return {"type": {bool: "boolean", int: "integer", str: "string"}[hint]}
+    return {"type": {bool: "boolean", int: "integer", str: "string", float: "number"}[hint]}
