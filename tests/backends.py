@@ -1,4 +1,4 @@
-"""Says whether a real thing that a test needs is there: a skip with its reason, or a failure where CI promised it."""
+"""Says what happens when a real thing that a test needs is missing: a skip, or a failure where promised."""
 
 from __future__ import annotations
 
@@ -13,5 +13,5 @@ def need(backend: str, available: bool, why: str) -> None:  # noqa: FBT001 - rea
         return
     required = os.environ.get("BREAKGLASS_REQUIRE", "").replace(" ", "").split(",")
     if backend in required:
-        pytest.fail(f"{backend} is required here (BREAKGLASS_REQUIRE) but not available: {why}", pytrace=False)
+        pytest.fail(f"{backend} is required (BREAKGLASS_REQUIRE) but not available: {why}", pytrace=False)
     pytest.skip(f"{backend}: {why}")
