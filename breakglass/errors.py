@@ -8,6 +8,7 @@
     ├── StalePlan                  6   the world moved in a way that matters
     │   └── StopInProgress         6   this agent is being stopped already
     ├── RecordDamaged              7   journal or evidence does not verify
+    ├── DiskRefused                4   the disk did not keep what must be durable before anything else happens
     ├── Unreachable               69   nothing that is needed can be reached
     │   └── Unsupported           69   this platform cannot do it
     └── ProviderError              4   raised by providers, caught by the engine: the step is unknown or retried
@@ -91,6 +92,12 @@ class RecordDamaged(BreakglassError):
     """A journal, a checkpoint or an evidence file does not verify."""
 
     exit_code = EXIT_DAMAGED
+
+
+class DiskRefused(BreakglassError):
+    """The disk did not keep what must be durable first, so what depends on it was not done."""
+
+    exit_code = EXIT_UNKNOWN
 
 
 class Unreachable(BreakglassError):

@@ -32,6 +32,28 @@ from breakglass.clock import Instant
 
 ZERO_DIGEST = "0" * 64
 
+RECORD_TYPES = frozenset(
+    {
+        "run.opened",
+        "signature.accepted",
+        "signature.refused",
+        "plan.claimed",
+        "step.started",
+        "step.intent",
+        "step.accepted",
+        "step.read_back",
+        "step.closed",
+        "step.reverted",
+        "evidence.item",
+        "found.not_signed",
+        "run.interrupted",
+        "run.resumed",
+        "journal.recovered",
+        "run.sealed",
+    }
+)
+"""The types of the table above: a journal that holds another does not verify."""
+
 
 @dataclass(frozen=True, slots=True)
 class Record:

@@ -1,0 +1,1 @@
+"""The folder of an incident: plan, signatures, journal, evidence, sealed prior state."""
