@@ -27,6 +27,11 @@ class PhaseTimes:
     restore_s: float | None = None
 
 
+def phases(verb: Verb) -> tuple[str, ...]:
+    """Name the phases of a run, in the order in which people read them."""
+    return ("restore",) if verb is Verb.RESTORE else ("isolate", "revoke", "preserve", "contained")
+
+
 @dataclass(frozen=True, slots=True)
 class SinceAuthorised:
     """The same phases, counted from the last signature that was needed."""
@@ -50,6 +55,12 @@ class Timings:
     restore_s: float | None
     read_back: PhaseTimes
     since_authorised: SinceAuthorised
+
+    @property
+    def columns(self) -> tuple[PhaseTimes, PhaseTimes, PhaseTimes, PhaseTimes]:
+        """Return the table of timings: read back since the stop, since signed; proven, the same two."""
+        proven = PhaseTimes(self.isolate_s, self.revoke_s, self.preserve_s, self.contained_s, self.restore_s)
+        return self.read_back, self.since_authorised.read_back, proven, self.since_authorised.proven
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,1 @@
+"""Tests of timings, report and its formats."""
