@@ -1,0 +1,1 @@
+"""Game days: a live agent that resists, a downstream system that stamps what arrives, and a score."""
