@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from breakglass.model.plan import NotTouched
-from breakglass.provider import ProposedDoor, Proposal
+from breakglass.provider import Proposal, ProposedDoor
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,149 @@
+"""Decides whether a cgroup, a user or a network namespace holds nothing but the agent.
+
+Asked when planning and again when running. What is protected in any case: this process and its parents
+(the sshd that it came through is one of them), process 1, and every sshd that root runs.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection
+from pathlib import Path
+
+from breakglass_host import procfs
+from breakglass_host.cgroup import Hierarchy, is_at_or_below
+from breakglass_host.procfs import Process, Table
+from breakglass_host.tree import Tree
+
+NOBODY = 65534
+"""The uid that stands for everybody who has none here (user_namespaces(7))."""
+PROBE_CGROUP = "breakglass-probe"
+"""Where our own probe runs, below the agent's cgroup."""
+_SCHEDULERS = frozenset({"cron", "crond", "atd", "anacron"})
+
+
+def protected(table: Table) -> dict[int, str]:
+    """Return the processes that must never be stopped, and why."""
+    found = {1: "process 1"}
+    found.update(dict.fromkeys(procfs.ancestors(table, os.getpid()), "a parent of the executor"))
+    for one in table.values():
+        if one.name in ("sshd", "sshd-session") and procfs.uids(one.pid) == {0}:
+            found.setdefault(one.pid, "the sshd that operators come through")
+    found[os.getpid()] = "the executor itself"
+    return found
+
+
+def refusal(pids: Collection[int], table: Table) -> str:
+    """Say which protected process is among `pids`; empty: none."""
+    guarded = protected(table)
+    for pid in pids:
+        if pid in guarded:
+            name = table[pid].name if pid in table else "?"
+            return f"process {pid} ({name}) is {guarded[pid]}"
+    return ""
+
+
+def cgroup_is_shared(hierarchy: Hierarchy | None, wanted: Tree, table: Table) -> tuple[str, ...]:
+    """Say why the cgroup is not the agent's alone; empty: it is."""
+    path = wanted.cgroup
+    if hierarchy is None:
+        return (f"cgroup {path}: this machine has no cgroup v2",)
+    if path.strip("/") == "":
+        return ("cgroup /: the v2 root holds everybody",)
+    inside = hierarchy.pids(path) - probe_pids(hierarchy, path)
+    own = procfs.cgroup(os.getpid())
+    if own is not None and is_at_or_below(own, path):
+        return (f"cgroup {path}: the executor runs in it",)
+    found = refusal(inside, table) or _other_users(inside, wanted, table)
+    return (f"cgroup {path}: {found}",) if found else ()
+
+
+def probe_pids(hierarchy: Hierarchy, path: str) -> set[int]:
+    """Return our own probe's processes: in a cgroup of its name that root owns, so that no agent hides there."""
+    inner = f"{path}/{PROBE_CGROUP}"
+    try:
+        is_ours = Path(hierarchy.folder(inner)).stat().st_uid == 0
+    except OSError:
+        return set()
+    return hierarchy.pids(inner) if is_ours else set()
+
+
+def _other_users(inside: set[int], wanted: Tree, table: Table) -> str:
+    """Say whose processes stand beside the agent's, by those that nobody inside started."""
+    heads = [table[pid] for pid in inside if pid in table and table[pid].ppid not in inside]
+    users = {one.pid: procfs.uids(one.pid) for one in heads if one.alive}
+    if wanted.uid is not None:
+        for one in heads:
+            if users.get(one.pid) and wanted.uid not in users[one.pid]:
+                return f"process {one.pid} ({one.name}) is not of user {wanted.uid}"
+    elif len({min(found) for found in users.values() if found}) > 1:
+        return "it holds processes of several users"
+    return ""
+
+
+def uid_is_shared(hierarchy: Hierarchy | None, wanted: Tree, table: Table) -> tuple[str, ...]:
+    """Say why the user is not the agent's alone; empty: nothing speaks against what the inventory says."""
+    uid = wanted.uid
+    if uid is None:
+        return ()
+    if uid in (0, NOBODY):
+        return (f"user {uid}: never an agent's alone",)
+    if uid in (os.getuid(), os.geteuid()):
+        return (f"user {uid}: the executor runs as it",)
+    theirs = [one for one in table.values() if one.alive and uid in procfs.uids(one.pid)]
+    if found := refusal([one.pid for one in theirs], table):
+        return (f"user {uid}: {found}",)
+    known = _anchored(hierarchy, wanted, table)
+    for one in theirs if known else ():
+        if one.pid not in known and (keeper := _keeper(one, uid, table)):
+            return (f"user {uid}: process {one.pid} ({one.name}) belongs to {keeper}",)
+    return ()
+
+
+def _anchored(hierarchy: Hierarchy | None, wanted: Tree, table: Table) -> set[int]:
+    """Return the processes that are the agent's whoever its user is; empty: only the user names it."""
+    known: set[int] = set()
+    if hierarchy is not None:
+        for path in {wanted.cgroup, wanted.hold} - {""}:
+            known |= hierarchy.pids(path)
+    if (root := wanted.root) is not None:
+        known.add(root.pid)
+    return procfs.descendants(table, known)
+
+
+def _keeper(one: Process, uid: int, table: Table) -> str:
+    """Name who keeps a process of the agent's user that is not in its tree; empty: nobody else does.
+
+    An orphan, a cron job and an at job may all be copies that the agent made. A process that some other
+    program started under this user, or another service's, is a neighbour.
+    """
+    for pid in procfs.ancestors(table, one.pid):
+        parent = table.get(pid)
+        if parent is None or uid in procfs.uids(pid):
+            continue
+        if pid == 1 or parent.name in _SCHEDULERS:
+            break
+        return f"process {pid} ({parent.name})"
+    own = procfs.cgroup(one.pid) or ""
+    unit = next((part for part in own.split("/") if part.endswith(".service")), "")
+    known = {"cron.service", "crond.service", "atd.service", f"user@{uid}.service"}
+    return unit if unit and unit not in known else ""
+
+
+def root_is_protected(wanted: Tree, table: Table) -> tuple[str, ...]:
+    """Say why the process of the pid file, or something below it, must not be stopped; empty: it may."""
+    if wanted.pid is None:
+        return ()
+    found = refusal(procfs.descendants(table, [wanted.pid]), table)
+    return (f"pid file: {found}",) if found else ()
+
+
+def netns_is_whole(inode: int, member_pids: Collection[int], table: Table) -> bool:
+    """Return True where a network namespace holds nothing but members."""
+    if inode in (0, procfs.namespace(os.getpid(), "net"), procfs.namespace(1, "net")):
+        return False
+    return all(
+        pid in member_pids
+        for pid, one in table.items()
+        if one.alive and procfs.namespace(pid, "net") == inode
+    )

@@ -1,0 +1,91 @@
+"""Decides who is a member of an agent's tree: its live descendants, and all that is the agent's alone.
+
+A double fork leaves no link to its parent. So a tree is *closed*, and "no copy left" can be proven, only
+where a cgroup, a user or a pid namespace holds nothing but the agent (`exclusive`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from breakglass.canon import JsonObject
+from breakglass_host import cgroup, exclusive, procfs, tree
+from breakglass_host.cgroup import Hierarchy
+from breakglass_host.procfs import Process, Table
+from breakglass_host.tree import Tree
+
+
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """A tree as the inventory names it, reduced to what is the agent's alone."""
+
+    tree: Tree
+    shared: tuple[str, ...]
+    """Why something that the inventory names was left out, in words."""
+
+    @property
+    def closed(self) -> bool:
+        """Return True where "no copy left" can be proven."""
+        return bool(self.tree.cgroup or self.tree.uid is not None or self.tree.pidns)
+
+    @property
+    def empty(self) -> bool:
+        """Return True where nothing is left to act on."""
+        return not self.closed and self.tree.pid is None
+
+
+def resolve(settings: JsonObject, incident: str) -> Resolved:
+    """Reduce what the inventory names to what holds nothing but the agent."""
+    wanted, table, hierarchy = tree.named(settings), procfs.scan(), cgroup.find()
+    if cgroup.writable() is not None:
+        wanted = replace(wanted, hold=tree.hold_path(wanted.name, incident))
+    shared: list[str] = []
+    found = wanted
+    if wanted.cgroup and (why := exclusive.cgroup_is_shared(hierarchy, wanted, table)):
+        shared.extend(why)
+        found = replace(found, cgroup="")
+    if wanted.uid is not None and (why := exclusive.uid_is_shared(hierarchy, wanted, table)):
+        shared.extend(why)
+        found = replace(found, uid=None)
+    if wanted.pid is not None and (why := exclusive.root_is_protected(wanted, table)):
+        shared.extend(why)
+        found = replace(found, pid=None, pidns=0, start=0, boot="")
+    return Resolved(found, tuple(shared))
+
+
+def members(settings: JsonObject, incident: str = "") -> tuple[Process, ...]:
+    """Return the agent's live processes, also those that a stop already gathered and froze."""
+    found = resolve(settings, incident or "any").tree
+    held = _holds(found.name) if not incident else (found.hold,)
+    return of_tree(found, procfs.scan(), cgroup.find(), holds=held)
+
+
+def of_tree(
+    wanted: Tree, table: Table, hierarchy: Hierarchy | None, *, holds: tuple[str, ...] = ()
+) -> tuple[Process, ...]:
+    """Return the live members of a tree in one reading of /proc, by pid."""
+    pids: set[int] = set()
+    if hierarchy is not None:
+        for path in {wanted.cgroup, wanted.hold, *holds} - {""}:
+            pids |= hierarchy.pids(path)
+    if (root := wanted.root) is not None:
+        pids.add(root.pid)
+    if wanted.uid is not None:
+        pids |= {pid for pid in table if pid not in pids and wanted.uid in procfs.uids(pid)}
+    if wanted.pidns:
+        pids |= {pid for pid in table if procfs.namespace(pid, "pid") == wanted.pidns}
+    for pid in pids - table.keys():
+        if (late := procfs.process(pid)) is not None:
+            table = {**table, pid: late}
+    probes = exclusive.probe_pids(hierarchy, wanted.cgroup) if hierarchy and wanted.cgroup else set()
+    found = (table[pid] for pid in sorted(procfs.descendants(table, pids) - probes))
+    return tuple(one for one in found if one.alive)
+
+
+def _holds(name: str) -> tuple[str, ...]:
+    hierarchy = cgroup.find()
+    if hierarchy is None:
+        return ()
+    found = Path(hierarchy.mount).glob(f"breakglass-*-{tree.short(name)}")
+    return tuple(f"/{folder.name}" for folder in found)

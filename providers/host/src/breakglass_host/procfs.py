@@ -1,0 +1,175 @@
+"""Reads /proc: who runs, since when, under whom. Every read may find the process gone; none of them waits.
+
+A process is named by pid *and* start time (field 22 of proc(5) stat): a pid alone may be somebody else by
+the time that it is acted on.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+_PF_KTHREAD = 0x00200000
+_DEAD = frozenset("ZXx")
+_START_TIME = 19
+"""Field 22 of proc(5) stat, counted from the state."""
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """One process as /proc showed it."""
+
+    pid: int
+    start: int
+    """Clock ticks after boot; with the pid it names one process until the next boot."""
+    ppid: int
+    name: str
+    state: str
+
+    @property
+    def id(self) -> str:
+        """Return ``PID@START``, the name that journal and evidence use."""
+        return f"{self.pid}@{self.start}"
+
+    @property
+    def alive(self) -> bool:
+        """Return False for a zombie: it runs nothing and holds nothing."""
+        return self.state not in _DEAD
+
+
+Table = Mapping[int, Process]
+
+
+def read(path: str) -> bytes | None:
+    """Return a small /proc file whole; None when the process is gone or may not be read."""
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        data = os.read(handle, 65536)
+        while len(data) % 65536 == 0 and data and (more := os.read(handle, 65536)):
+            data += more
+    except OSError:
+        return None
+    finally:
+        os.close(handle)
+    return data
+
+
+def process(pid: int) -> Process | None:
+    """Return one process; None when it is gone or a thread of the kernel."""
+    data = read(f"/proc/{pid}/stat")
+    if data is None:
+        return None
+    opening, closing = data.find(b"("), data.rfind(b")")
+    fields = data[closing + 2 :].split()
+    if opening < 0 or len(fields) <= _START_TIME or int(fields[6]) & _PF_KTHREAD:
+        return None
+    name = data[opening + 1 : closing].decode("utf-8", "backslashreplace")
+    printable = "".join(c if c.isprintable() else "?" for c in name)
+    return Process(pid, int(fields[_START_TIME]), int(fields[1]), printable, fields[0].decode())
+
+
+def scan() -> dict[int, Process]:
+    """Return every process that is not a thread of the kernel, zombies among them."""
+    found = {}
+    for name in os.listdir("/proc"):  # noqa: PTH208 - a Path for each process is too slow before a freeze
+        if name.isdecimal() and (one := process(int(name))) is not None:
+            found[one.pid] = one
+    return found
+
+
+def status(pid: int) -> dict[str, str] | None:
+    """Return the fields of /proc/PID/status; None when the process is gone."""
+    data = read(f"/proc/{pid}/status")
+    if data is None:
+        return None
+    pairs = (line.partition(":") for line in data.decode("utf-8", "backslashreplace").splitlines())
+    return {key: value.strip() for key, _, value in pairs}
+
+
+def uids(pid: int) -> frozenset[int]:
+    """Return the real, effective, saved and filesystem uid; empty when the process is gone."""
+    data = read(f"/proc/{pid}/status") or b""
+    at = data.find(b"\nUid:")
+    return (
+        frozenset(int(part) for part in data[at + 5 :].split(b"\n", 1)[0].split()) if at >= 0 else frozenset()
+    )
+
+
+def namespace(pid: int, kind: str) -> int:
+    """Return the inode of a namespace (``net``, ``pid``, ``user``); 0 when it cannot be read."""
+    try:
+        return os.stat(f"/proc/{pid}/ns/{kind}").st_ino  # noqa: PTH116 - read for every process
+    except OSError:
+        return 0
+
+
+def cgroup(pid: int) -> str | None:
+    """Return the v2 path of a process; None when it is gone."""
+    for line in (read(f"/proc/{pid}/cgroup") or b"").splitlines():
+        if line.startswith(b"0::"):
+            return line[3:].decode("utf-8", "surrogateescape").removesuffix(" (deleted)")
+    return None
+
+
+def ancestors(table: Table, pid: int) -> tuple[int, ...]:
+    """Return the chain of parents, nearest first, up to process 1."""
+    chain: list[int] = []
+    while (one := table.get(pid)) is not None and one.ppid > 0 and one.ppid not in chain:
+        pid = one.ppid
+        chain.append(pid)
+    return tuple(chain)
+
+
+def descendants(table: Table, roots: Iterable[int]) -> set[int]:
+    """Return the roots that exist and everything below them."""
+    children: dict[int, list[int]] = {}
+    for one in table.values():
+        children.setdefault(one.ppid, []).append(one.pid)
+    found: set[int] = set()
+    waiting = [pid for pid in roots if pid in table]
+    while waiting:
+        pid = waiting.pop()
+        if pid not in found:
+            found.add(pid)
+            waiting.extend(children.get(pid, ()))
+    return found
+
+
+def is_same(target: Process) -> bool:
+    """Return True while this very process, and not a later one with its pid, is alive."""
+    now = process(target.pid)
+    return now is not None and now.start == target.start and now.alive
+
+
+def send(target: Process, number: signal.Signals) -> bool:
+    """Signal exactly this process through a pidfd; False when it is gone.
+
+    The pidfd is opened first and the start time read after it: when both match, the pidfd can only mean
+    the process that was meant, whatever happens to the pid afterwards (pidfd_open(2)).
+
+    Raises:
+        PermissionError: the kernel does not let us signal it.
+    """
+    try:
+        handle = os.pidfd_open(target.pid)
+    except ProcessLookupError:
+        return False
+    try:
+        if not is_same(target):
+            return False
+        signal.pidfd_send_signal(handle, number)
+    except ProcessLookupError:
+        return False
+    finally:
+        os.close(handle)
+    return True
+
+
+def boot_id() -> str:
+    """Return the id of this boot: start times mean nothing across boots."""
+    return (read("/proc/sys/kernel/random/boot_id") or b"").decode().strip()
