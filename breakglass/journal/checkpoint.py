@@ -82,11 +82,12 @@ def check_signature(checkpoint: bytes, signature: bytes, log_key: str, *, org: s
 
     try:
         key = PublicKey.parse(log_key)
+    except NotAuthorised as error:
+        raise RecordDamaged(f"the log key does not parse: {error.what}", where=where) from error
+    try:
         signed_by = verify(signature, checkpoint, namespace("checkpoint", org))
     except NotAuthorised as error:
         raise RecordDamaged(f"the signature does not verify: {error.what}", where=where) from error
-    except UsageError as error:
-        raise RecordDamaged(f"the log key does not parse: {error.what}", where=where) from error
     if signed_by.blob != key.blob:
         raise RecordDamaged(f"not signed by the log key {key.fingerprint}", where=where)
     return key.fingerprint

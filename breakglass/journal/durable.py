@@ -10,10 +10,12 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
-from breakglass.errors import NOTHING_CHANGED, DiskRefused, RecordDamaged
+from breakglass.clock import Clock
+from breakglass.errors import NOTHING_CHANGED, DiskRefused, RecordDamaged, Unreachable
 
 PRIVATE_FILE = 0o600
 PRIVATE_FOLDER = 0o700
+LOCK_WAIT_S = 10
 _FULL_SYNC: int | None = getattr(fcntl, "F_FULLFSYNC", None)
 _CAUSES = {
     errno.ENOSPC: "the disk is full",
@@ -140,18 +142,27 @@ def try_lock(fd: int) -> bool:
 
 
 @contextlib.contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """Hold the lock file at `path`, waiting for whoever has it.
+def locked(path: Path, clock: Clock) -> Iterator[None]:
+    """Hold the lock file at `path`, waiting a while for whoever has it.
 
     Raises:
         DiskRefused: the lock file cannot be opened.
+        Unreachable: somebody has it and does not let go, a stopped process for example.
     """
     try:
         fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, PRIVATE_FILE)
     except OSError as error:
         raise refused(error, path) from error
     try:
-        fcntl.flock(fd, fcntl.LOCK_EX)
+        until_s = clock.monotonic_s() + LOCK_WAIT_S
+        while not try_lock(fd):
+            if clock.monotonic_s() > until_s:
+                raise Unreachable(
+                    f"another process has held this lock for {LOCK_WAIT_S} s",
+                    where=str(path),
+                    remedy=f"find it with: fuser {path}",
+                )
+            clock.sleep(0.005)
         yield
     finally:
         os.close(fd)

@@ -22,6 +22,11 @@ class Segment:
         self._fd = fd
         self._failure: OSError | None = None
 
+    @property
+    def path(self) -> Path:
+        """Return where the file is."""
+        return self._path
+
     @classmethod
     def create(cls, path: Path) -> Segment:
         """Make the file, durably and for us alone.
@@ -77,23 +82,21 @@ class Segment:
             DiskRefused: they may not be.
         """
         if self._failure is not None:
-            raise self.failure(self._failure)
+            raise self._refusal(self._failure)
         try:
             write_all(self._fd, data)
             sync(self._fd)
         except OSError as error:
             self._failure = error
-            raise self.failure(error) from error
+            raise self._refusal(error) from error
 
     def abandon(self) -> None:
         """Write no more: a signal handler raised in between and what stands in the file is not known."""
         self._failure = self._failure or InterruptedError(errno.EINTR, "interrupted while writing")
 
-    def failure(self, error: OSError) -> DiskRefused:
-        """Return what to tell each one who waits for a record."""
-        found = refused(error, self._path, not_done=NOT_DONE)
-        found.remedy = f"free space or repair the disk, then: breakglass resume {self._path.parent}"
-        return found
+    def _refusal(self, error: OSError) -> DiskRefused:
+        """Return what to tell the one who wanted the record."""
+        return refused(error, self._path, not_done=NOT_DONE)
 
     def close(self) -> None:
         """Let go of the file and its lock."""

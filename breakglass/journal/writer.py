@@ -33,6 +33,7 @@ class _Waiting:
     done: bool = False
     record: Record | None = None
     failure: DiskRefused | None = None
+    remedy: str = ""
 
 
 class Journal:
@@ -148,8 +149,10 @@ class Journal:
         try:
             self._write(batch)
         except DiskRefused as error:
+            folder = self._segment.path.parent
             for waiting in batch:
                 waiting.failure = error
+                waiting.remedy = f"free space or repair the disk, then: breakglass resume {folder}"
         finally:
             with self._turn:
                 for waiting in batch:
@@ -190,5 +193,5 @@ def _result(waiting: _Waiting) -> Record:
     if failure is None:
         raise DiskRefused("the write was interrupted", where="journal", not_done=NOT_DONE)
     raise DiskRefused(
-        failure.what, where=failure.where, not_done=failure.not_done, remedy=failure.remedy
+        failure.what, where=failure.where, not_done=failure.not_done, remedy=waiting.remedy
     ) from failure
