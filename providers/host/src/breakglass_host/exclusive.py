@@ -59,7 +59,7 @@ def cgroup_is_shared(hierarchy: Hierarchy | None, wanted: Tree, table: Table) ->
 
 
 def probe_pids(hierarchy: Hierarchy, path: str) -> set[int]:
-    """Return our own probe's processes: in a cgroup of its name that root owns, so that no agent hides there."""
+    """Return our own probe's processes; only a cgroup that root owns counts, so that no agent hides there."""
     inner = f"{path}/{PROBE_CGROUP}"
     try:
         is_ours = Path(hierarchy.folder(inner)).stat().st_uid == 0

@@ -1,0 +1,100 @@
+"""``host.cgroup.kill_tree``: ends the frozen tree with one write; nothing of it is ever thawed."""
+
+from __future__ import annotations
+
+from breakglass.errors import Denied
+from breakglass.model.action import (
+    ActionSpec,
+    Authority,
+    Capability,
+    Grade,
+    Judgement,
+    Reversibility,
+    Source,
+    Verdict,
+)
+from breakglass.model.resource import Resource, State
+from breakglass.provider import Connection, Outcome, Reversal
+from breakglass_host import cgroup, hold, tree
+from breakglass_host.actions.freeze import flag, lost_exclusivity, processes, read_tree
+
+SPEC = ActionSpec(
+    name="host.cgroup.kill_tree",
+    capability=Capability.STOP_WORKLOADS,
+    summary="Kills every process of the agent at once, while it is frozen.",
+    permissions=("root: write to cgroup v2 (cgroup.kill, cgroup.procs)",),
+    blast_radius="Whatever the agent was doing is lost; files that it was writing stay half-written.",
+    reversibility=Reversibility.NONE,
+    undo="Nothing brings an ended process back: its owner must start the agent again.",
+    settle_s=0.0,
+    best_grade=Grade.READ_BACK,
+    example="host.cgroup.kill_tree cgroup:/system.slice/support-bot.service",
+    destroys_evidence="memory, open files and environment of every process of the agent",
+    sources=(
+        Source("proof", Authority.VENDOR_TEXT, "kernel Documentation/admin-guide/cgroup-v2.rst, cgroup.kill"),
+        Source("settle", Authority.OWN_SANDBOX, "providers/host/tests/test_a_kill.py"),
+    ),
+)
+
+
+def judge_ended(resource: Resource, state: State) -> Judgement:
+    """Contained: nothing of the tree lives; where it is not closed, that does not prove "no copy left"."""
+    wanted = tree.of(resource)
+    if why := lost_exclusivity(state):
+        return Judgement(Verdict.UNKNOWN, f"not the agent's alone: {why}", Grade.NONE)
+    found = processes(state)
+    if found or flag(state, wanted.hold, "populated"):
+        return Judgement(Verdict.NOT_CONTAINED, f"{len(found)} processes of the agent still live")
+    if limit := resource.params.get("limit"):
+        return Judgement(Verdict.CONTAINED, f"nothing that is known of it runs, but {limit}", Grade.NONE)
+    if wanted.hold:
+        return Judgement(Verdict.CONTAINED, "populated 0, and nothing of the agent is left")
+    return Judgement(Verdict.CONTAINED, "two scans found nothing of the agent left")
+
+
+def ended(before: State, now: State) -> Reversal:
+    """Say of each process that it cannot be brought back."""
+    alive = processes(now)
+    outcomes = {
+        f"process:{name}": Outcome.ALREADY if name in alive else Outcome.CANNOT for name in processes(before)
+    }
+    return Reversal(outcomes, "an ended process cannot be brought back: its owner must start the agent again")
+
+
+class KillTree:
+    """Gather once more, then cgroup.kill."""
+
+    spec = SPEC
+
+    def __init__(self, connection: Connection) -> None:
+        """Keep nothing but the connection: the target says the rest."""
+        self._connection = connection
+
+    def observe(self, resource: Resource) -> State:
+        """Read the members, the tree's own cgroup and its hold."""
+        return read_tree(tree.of(resource), cgroup.find())
+
+    def apply(self, resource: Resource, before: State, token: str) -> None:  # noqa: ARG002 - the kernel takes no client token; the writes are idempotent
+        """Kill the gathered tree; what appeared since the freeze is gathered first."""
+        if why := lost_exclusivity(before):
+            raise Denied(f"refused: {why}")
+        wanted = tree.of(resource)
+        hierarchy = hold.hierarchy_of(wanted)
+        hold.gather(wanted)
+        hierarchy.kill(wanted.hold)
+        hierarchy.await_events(wanted.hold, within_s=2.0, frozen=False)
+
+    def judge(self, resource: Resource, state: State) -> Judgement:
+        """Contained: populated 0 and nothing of the agent left."""
+        return judge_ended(resource, state)
+
+    def revert(self, resource: Resource, before: State, now: State) -> Reversal:  # noqa: ARG002 - the port's signature
+        """Say what cannot be brought back; the freeze's own undo removes the empty hold."""
+        return ended(before, now)
+
+    def probe(self, resource: Resource) -> Judgement | None:  # noqa: ARG002 - the port's signature
+        """Return None: there is nobody left to try."""
+        return None
+
+
+ACTION_CLASSES = (KillTree,)

@@ -1,0 +1,116 @@
+"""Gathers a tree in a frozen cgroup that only root can thaw, whatever it does meanwhile.
+
+Its own cgroup is frozen first, with one write. A process that was moved takes its later children along, and
+children that it forked before stay where they are: so freeze, list, move, and list again until two lists
+agree. A cgroup delegated to the agent's user can be thawed by that user, hence the second one.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+
+from breakglass.errors import Denied, ProviderError
+from breakglass_host import cgroup, exclusive, membership, procfs, signals
+from breakglass_host.cgroup import Hierarchy
+from breakglass_host.procfs import Process
+from breakglass_host.tree import Tree
+
+_PATIENCE = 4
+"""So many lists are tried before the agent's whole user is stopped by one signal."""
+
+
+def hierarchy_of(wanted: Tree) -> Hierarchy:
+    """Return the hierarchy that the tree can be gathered in.
+
+    Raises:
+        Denied: cgroup v2 cannot be written to here.
+    """
+    found = cgroup.writable()
+    if found is None or not wanted.hold:
+        raise Denied("cgroup v2 cannot be written to: it needs root and a mounted cgroup2")
+    return found
+
+
+def refuse_protected(hierarchy: Hierarchy, wanted: Tree) -> None:
+    """Refuse to freeze a cgroup that holds the executor or a parent of it; quick, for just before a write.
+
+    Raises:
+        Denied: it does.
+    """
+    pid = os.getpid()
+    while pid > 1:
+        own = procfs.cgroup(pid)
+        for path in (wanted.cgroup, wanted.hold):
+            if path and own is not None and cgroup.is_at_or_below(own, path):
+                raise Denied(f"refused: cgroup {path} holds process {pid}, the executor or a parent of it")
+        one = procfs.process(pid)
+        pid = one.ppid if one is not None else 0
+    if wanted.cgroup and 1 in hierarchy.pids(wanted.cgroup):
+        raise Denied(f"refused: cgroup {wanted.cgroup} holds process 1")
+
+
+def gather(wanted: Tree, *, within_s: float = 3.0) -> None:
+    """Freeze the tree and bring all of it into its hold; safe to repeat after a crash at any instant.
+
+    Raises:
+        Denied: it holds something protected, or the kernel refused.
+        ProviderError: the time ended before two lists agreed.
+    """
+    hierarchy = hierarchy_of(wanted)
+    refuse_protected(hierarchy, wanted)
+    try:
+        if wanted.cgroup:
+            hierarchy.freeze(wanted.cgroup, on=True)
+        hierarchy.create(wanted.hold)
+        hierarchy.freeze(wanted.hold, on=True)
+        if wanted.cgroup:
+            # Frozen processes do not end by themselves, so these pids cannot be reused meanwhile.
+            for pid in hierarchy.pids(wanted.cgroup) - exclusive.probe_pids(hierarchy, wanted.cgroup):
+                hierarchy.move(pid, wanted.hold)
+        paused = _gather_rest(hierarchy, wanted, time.monotonic() + within_s)
+    except PermissionError as error:
+        raise Denied(f"the kernel refused to move a process: {error}") from error
+    hierarchy.await_events(wanted.hold, within_s=0.5, frozen=True)
+    if paused:
+        # The freezer holds them now; without this they would stay stopped after a restore.
+        inside = hierarchy.pids(wanted.hold)
+        signals.send_all([one for one in paused if one.pid in inside], signal.SIGCONT)
+
+
+def outside(hierarchy: Hierarchy, wanted: Tree) -> tuple[tuple[Process, ...], tuple[Process, ...]]:
+    """Return the members, and those of them that are not in the hold."""
+    found = membership.of_tree(wanted, procfs.scan(), hierarchy)
+    inside = hierarchy.pids(wanted.hold)
+    return found, tuple(one for one in found if one.pid not in inside)
+
+
+def _gather_rest(hierarchy: Hierarchy, wanted: Tree, until: float) -> tuple[Process, ...]:
+    paused: tuple[Process, ...] = ()
+    before: tuple[Process, ...] | None = None
+    tries = 0
+    while True:
+        found, strays = outside(hierarchy, wanted)
+        if not strays and before is not None and [one.id for one in before] == [one.id for one in found]:
+            return paused
+        if time.monotonic() > until:
+            raise ProviderError(f"{len(strays)} processes of the agent still run outside of its hold")
+        table = {one.pid: one for one in strays}
+        if refused := exclusive.refusal(list(table), procfs.scan()) if strays else "":
+            raise Denied(f"refused: {refused}")
+        if strays and tries > _PATIENCE and wanted.uid is not None:
+            paused += tuple(one for one in strays if not signals.stopped(one))
+            signals.send_user(wanted.uid, signal.SIGSTOP)
+        for one in strays:
+            _move_exactly(hierarchy, one, wanted.hold)
+        before, tries = found, tries + 1
+
+
+def _move_exactly(hierarchy: Hierarchy, one: Process, hold: str) -> None:
+    """Move this very process; when its pid turns out to be somebody else's by now, put that one back."""
+    if not procfs.is_same(one) or not hierarchy.move(one.pid, hold):
+        return
+    now = procfs.process(one.pid)
+    if now is not None and now.start != one.start:
+        hierarchy.move(one.pid, procfs.cgroup(now.ppid) or "/")
