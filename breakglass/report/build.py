@@ -214,7 +214,7 @@ def _step(plan: Plan, step: Step, history: StepHistory, moot: frozenset[int]) ->
     reason = history.reason
     if step.n in moot:
         others = ", ".join(str(n) for n in step.moot_by)
-        reason = f"does not matter any more: step {others} proven; {reason}"
+        reason = f"does not matter any more: step {others} proven; {reason.removeprefix('moot: ')}"
     return ReportedStep(
         number=step.n,
         provider=plan.reaches[step.reach].provider,

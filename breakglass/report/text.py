@@ -8,7 +8,7 @@ from breakglass.model.action import Verdict
 from breakglass.model.plan import TwoPersonRule, Verb
 from breakglass.report.build import Report, ReportedStep, StillOpen, Truth
 from breakglass.report.timeline import phases
-from breakglass.report.typeset import Row, Tone, labelled, pad, plural, rows, seconds, visible
+from breakglass.report.typeset import Row, Tone, command, labelled, pad, plural, rows, seconds, visible
 
 HEADLINES = {
     (Verb.CONTAIN, Verdict.CONTAINED): "CONTAINED",
@@ -49,7 +49,7 @@ def closing(report: Report, *, following: Sequence[str] = (), checks: Sequence[s
     found += [Row(), *timing_rows(report), *_truth_rows(report), Row()]
     for label, lines in (("Next:", following), ("Check:", checks)):
         for n, line in enumerate(lines):
-            found += rows(line, first=pad(label if n == 0 else "", 8))
+            found += command(line, first=pad(label if n == 0 else "", 8))
     return tuple(found)
 
 
@@ -155,7 +155,7 @@ def summary(report: Report) -> tuple[Row, ...]:
     found += [
         Row(),
         *labelled("incident", report.incident, indent=0),
-        *labelled("plan", f"sha256 {report.plan_sha256}", indent=0),
+        *labelled("plan", report.plan_sha256, indent=0),
         *labelled("journal", report.journal, indent=0),
     ]
     return tuple(found)

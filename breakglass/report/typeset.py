@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -67,25 +68,25 @@ def wrap(text: str, *, first: str = "", rest: str | None = None, columns: int = 
     rest = " " * width(first) if rest is None else rest
     lines: list[str] = []
     line, empty = first, True
-    for word in _words(visible(text), columns - max(width(first), width(rest))):
-        if not empty and width(line) + 1 + width(word) > columns:
+    for space, word in _words(visible(text), columns - max(width(first), width(rest))):
+        if not empty and width(line) + width(space) + width(word) > columns:
             lines.append(line)
             line, empty = rest, True
-        line += word if empty else f" {word}"
+        line += word if empty else f"{space}{word}"
         empty = False
     return (*lines, line.rstrip() if empty else line)
 
 
-def _words(text: str, room: int) -> Iterator[str]:
-    for word in text.split(" "):
-        piece = ""
+def _words(text: str, room: int) -> Iterator[tuple[str, str]]:
+    """Yield each word with the spaces before it; one that no line can hold comes in pieces."""
+    for space, word in re.findall(r"( *)([^ ]+)", text):
+        gap, piece = space, ""
         for character in word:
             if width(piece) + width(character) > max(1, room):
-                yield piece
-                piece = ""
+                yield gap, piece
+                gap, piece = "", ""
             piece += character
-        if piece:
-            yield piece
+        yield gap, piece
 
 
 def rows(text: str, *, first: str = "", rest: str | None = None, tone: Tone = Tone.PLAIN) -> tuple[Row, ...]:
@@ -98,9 +99,22 @@ def labelled(label: str, text: str, *, indent: int = 2, column: int = 12) -> tup
     lead = " " * indent
     gap = " " * (indent + column)
     shown = visible(label)
-    if width(shown) < column:
+    if width(shown) <= column - 2:
         return rows(text, first=lead + pad(shown, column), rest=gap)
     return (*rows(label, first=lead), *rows(text, first=gap))
+
+
+def command(line: str, *, first: str = "") -> tuple[Row, ...]:
+    """Set a shell command so that it can be copied: a long one goes on after a backslash."""
+    gap = " " * width(first)
+    found, text = [], first
+    for word in visible(line).split(" "):
+        if text.strip() and text != first and width(text) + 1 + width(word) > WIDTH - 2:
+            found.append(Row(f"{text} \\"))
+            text = f"{gap}  {word}"
+        else:
+            text += word if text == first else f" {word}"
+    return (*found, Row(text))
 
 
 def seconds(value: float | None) -> str:

@@ -1,0 +1,1 @@
+"""The command line: parses, calls one use case, renders, exits. The only part that prints."""
