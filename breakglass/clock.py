@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 import time
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
 from breakglass.errors import MalformedInput
 
 _ISO = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{3}))?Z", re.ASCII)
+_EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - UTC without saying so: isoformat adds no offset, and pads years
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -22,7 +23,7 @@ class Instant:
     def __str__(self) -> str:
         """Return RFC 3339 with milliseconds and ``Z``: the only form that breakglass writes."""
         seconds, ms = divmod(self.epoch_ms, 1000)
-        return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{ms:03d}Z"
+        return f"{(_EPOCH + timedelta(seconds=seconds)).isoformat(timespec='seconds')}.{ms:03d}Z"
 
     def plus(self, seconds: float) -> Instant:
         """Return the moment `seconds` later."""
