@@ -127,7 +127,9 @@ class ThreadRunner:
             else:
                 still.append((until, at_s, task))
         self._waiting = still
-        return min([*(timer[0] for timer in self._timers[:1]), *(at_s for _, at_s, _ in still)], default=now_s + 1)
+        return min(
+            [*(timer[0] for timer in self._timers[:1]), *(at_s for _, at_s, _ in still)], default=now_s + 1
+        )
 
     def _make_ready(self, task: Task) -> None:
         self._lanes[task.lane].ready.append(task)

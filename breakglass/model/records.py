@@ -2,7 +2,8 @@
 
 | type | body | written |
 |---|---|---|
-| `run.opened` | incident, agent, verb, plan_sha256, parent, executor, tool, drill, boot | first |
+| `stop.issued` | agent, verb, executor, boot | first, before anything is planned |
+| `run.opened` | incident, agent, verb, plan_sha256, parent, executor, tool, drill, boot | once there is a plan |
 | `signature.accepted` | person, key (SHA256:...), sha256 of the signature file | when it verified |
 | `signature.refused` | file, reason | when it did not |
 | `plan.claimed` | plan_sha256, nonce, signers [person, key] | after quorum, before any change |
@@ -34,6 +35,7 @@ ZERO_DIGEST = "0" * 64
 
 RECORD_TYPES = frozenset(
     {
+        "stop.issued",
         "run.opened",
         "signature.accepted",
         "signature.refused",

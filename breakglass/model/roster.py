@@ -132,3 +132,7 @@ class Roster:
     def rule(self, verb: RuleVerb) -> Rule | None:
         """Return the rule for a verb; None when there is none, and then the answer is no."""
         return next((rule for rule in self.rules if rule.verb is verb), None)
+
+    def executor(self, name: str) -> ExecutorKey | None:
+        """Return an executor by name; None when the roster does not list it."""
+        return next((item for item in self.executors if item.name == name), None)

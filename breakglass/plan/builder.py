@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from breakglass.canon import canonical, sha256
 from breakglass.clock import Instant
 from breakglass.kit.model import Tool
+from breakglass.model.action import Grade
 from breakglass.model.plan import (
     Activation,
     Detection,
@@ -26,7 +27,7 @@ from breakglass.model.resource import State
 from breakglass.plan.doors import Numbers, left_out_doors, provider_doors, tool_doors, withheld_doors
 from breakglass.plan.findings import Findings, observations
 from breakglass.plan.order import Candidate, order
-from breakglass.runbook.model import Runbook
+from breakglass.runbook.model import Runbook, RunbookStep
 from breakglass.shape import encode
 
 
@@ -53,9 +54,7 @@ class Header:
     mode: Mode = Mode.EXECUTE
 
 
-def build(
-    header: Header, findings: Findings, runbook: Runbook, tools: Sequence[Tool]
-) -> tuple[Plan, bytes]:
+def build(header: Header, findings: Findings, runbook: Runbook, tools: Sequence[Tool]) -> tuple[Plan, bytes]:
     """Return the plan and the bytes of observations.json, whose digest it carries."""
     candidates = tuple(
         Candidate(n, proposal, reach.specs[proposal.action])
@@ -63,7 +62,9 @@ def build(
         for proposal in reach.discovery.proposals
     )
     wanted = {step.capability: step for step in runbook.steps}
-    chosen = order([c for c in candidates if c.spec.capability in wanted], [s.capability for s in runbook.steps])
+    chosen = order(
+        [c for c in candidates if c.spec.capability in wanted], [s.capability for s in runbook.steps]
+    )
     left_out = [c for c in candidates if c.spec.capability not in wanted]
     numbers: Numbers = {candidate.key: n for n, candidate in enumerate(chosen)}
     states = [_state(findings, candidate) for candidate in chosen]
@@ -97,7 +98,7 @@ def build(
         observations_sha256=sha256(recorded),
         reaches=_reaches(findings),
         steps=tuple(
-            _step(n, candidate, state, numbers, wanted[candidate.spec.capability].deadline_s)
+            _step(n, candidate, state, numbers, wanted[candidate.spec.capability])
             for n, (candidate, state) in enumerate(zip(chosen, states, strict=True))
         ),
         doors=(
@@ -131,13 +132,13 @@ def _reaches(findings: Findings) -> tuple[PlannedReach, ...]:
     )
 
 
-def _step(n: int, candidate: Candidate, state: State, numbers: Numbers, deadline_s: int) -> Step:
+def _step(n: int, candidate: Candidate, state: State, numbers: Numbers, asked: RunbookStep) -> Step:
     proposal, spec = candidate.proposal, candidate.spec
     settle_s = spec.settle_s if proposal.settle_s is None else proposal.settle_s
     waits = tuple(
         Wait(numbers[candidate.reach, wait.key], round(wait.at_most_s * 1000)) for wait in proposal.after
     )
-    own_s = deadline_s if proposal.deadline_s is None else proposal.deadline_s
+    own_s = asked.deadline_s if proposal.deadline_s is None else proposal.deadline_s
     longest_wait_s = max((wait.at_most_s for wait in proposal.after), default=0.0)
     moot_by = [numbers.get((candidate.reach, key)) for key in proposal.moot_by]
     return Step(
@@ -148,9 +149,9 @@ def _step(n: int, candidate: Candidate, state: State, numbers: Numbers, deadline
         target=proposal.target,
         after=waits,
         settle_ms=round(settle_s * 1000),
-        # A step is never given less than its waits and its settle time need.
-        deadline_ms=round(max(own_s, longest_wait_s + 2 * settle_s + 10) * 1000),
-        best_grade=spec.best_grade if proposal.best_grade is None else proposal.best_grade,
+        # Never less than the settle time needs: a deadline must not turn what is done into unknown.
+        deadline_ms=round((longest_wait_s + max(own_s, 2 * settle_s + 10)) * 1000),
+        best_grade=_grade(spec.best_grade if proposal.best_grade is None else proposal.best_grade, asked),
         window_s=proposal.window_s,
         moot_by=tuple(other for other in moot_by if other is not None) if None not in moot_by else (),
         reversibility=spec.reversibility,
@@ -163,6 +164,11 @@ def _step(n: int, candidate: Candidate, state: State, numbers: Numbers, deadline
     )
 
 
+def _grade(best: Grade, asked: RunbookStep) -> Grade:
+    """Return the proof that the step must obtain: a runbook may forgo probes, and the plan then says so."""
+    return best if asked.probe or best is Grade.NONE else Grade.READ_BACK
+
+
 def _not_touched(findings: Findings) -> tuple[NotTouched, ...]:
     return tuple(item for reach in findings.reaches for item in reach.discovery.not_touched)
 
@@ -173,4 +179,3 @@ def _incomplete(findings: Findings) -> tuple[NotPlanned, ...]:
         for reach in findings.reaches
         for listing in reach.discovery.incomplete
     )
-

@@ -46,7 +46,9 @@ def withheld_doors(candidates: Sequence[Candidate]) -> tuple[Door, ...]:
     )
 
 
-def tool_doors(tools: Iterable[Tool], candidates: Sequence[Candidate]) -> tuple[tuple[Door, ...], tuple[NotTouched, ...]]:
+def tool_doors(
+    tools: Iterable[Tool], candidates: Sequence[Candidate]
+) -> tuple[tuple[Door, ...], tuple[NotTouched, ...]]:
     """Return a door for each tool that can do harm, and the tools that only read."""
     doors: list[Door] = []
     listed: list[NotTouched] = []

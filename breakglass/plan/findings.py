@@ -49,7 +49,9 @@ def observations(findings: Findings, states: Sequence[State]) -> bytes:
         for reach in findings.reaches
         for principal in reach.discovery.principals
     )
-    return canonical({"v": 1, "type": "observations", "principals": [*principals], "states": encode(tuple(states))})
+    return canonical(
+        {"v": 1, "type": "observations", "principals": [*principals], "states": encode(tuple(states))}
+    )
 
 
 def read_principals(data: bytes, expected_sha256: str, *, where: str) -> frozenset[str]:

@@ -65,9 +65,7 @@ def _needs(item: Candidate) -> set[tuple[int, str]]:
     return {(item.reach, wait.key) for wait in item.proposal.after}
 
 
-def _with_waits(
-    item: Candidate, candidates: Sequence[Candidate], known: set[tuple[int, str]]
-) -> Candidate:
+def _with_waits(item: Candidate, candidates: Sequence[Candidate], known: set[tuple[int, str]]) -> Candidate:
     waits = {wait.key: wait for wait in item.proposal.after if (item.reach, wait.key) in known}
     if item.spec.destroys_evidence:
         for other in candidates:

@@ -95,11 +95,11 @@ def line_of(records: Sequence[Record]) -> Line:
     issued = signed = authorised = None
     for record in records:
         moment = Moment(record.at, record.monotonic_us)
-        if record.type in ("run.opened", "run.resumed"):
+        if record.type in ("stop.issued", "run.opened", "run.resumed"):
             named = record.body.get("boot")
             boot = named if isinstance(named, str) else ""
         places[moment] = (record.seq, boot)
-        if record.type == "run.opened" and issued is None:
+        if record.type in ("stop.issued", "run.opened") and issued is None:
             issued = moment
         elif record.type == "signature.accepted":
             signed = moment

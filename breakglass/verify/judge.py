@@ -124,11 +124,11 @@ def _step_item(step: Step, history: StepHistory | None, now: Instant | None) -> 
     return OpenItem("step", name, history.reason, _RESUME, "", Verdict.UNKNOWN)
 
 
-_RESUME = "breakglass verify INCIDENT, then breakglass resume INCIDENT"
+_RESUME = "find out why, then stop it again: breakglass stop AGENT"
 
 
 def _window_item(step: Step, history: StepHistory, name: str, now: Instant | None) -> OpenItem | None:
-    """A step that nothing can prove is open until its stated window has ended."""
+    """Hold a step that nothing can prove open until its stated window has ended."""
     window_s = step.window_s or 0
     if history.accepted is not None and now is not None and history.read_back is not None:
         left_s = window_s - now.seconds_since(history.accepted.at)
@@ -138,12 +138,17 @@ def _window_item(step: Step, history: StepHistory, name: str, now: Instant | Non
             "window",
             name,
             f"may live {left_s:.0f} s more",
-            "wait, then breakglass verify",
+            "wait until it has ended, then stop it again",
             "",
             Verdict.UNKNOWN,
         )
     return OpenItem(
-        "window", name, f"may live {window_s} s more", "wait, then breakglass verify", "", Verdict.UNKNOWN
+        "window",
+        name,
+        f"may live {window_s} s more",
+        "wait until it has ended, then stop it again",
+        "",
+        Verdict.UNKNOWN,
     )
 
 
@@ -152,7 +157,7 @@ def _found_item(found: Found) -> OpenItem:
         "found_not_signed",
         f"{found.provider} {found.scope} {found.kind} {found.id}",
         found.reason,
-        "sign the follow-on plan",
+        "add it to the inventory, then stop it: breakglass stop AGENT",
         "",
         Verdict.NOT_CONTAINED,
     )

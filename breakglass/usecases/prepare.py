@@ -1,0 +1,229 @@
+"""Prepares a stop: reads the world, builds the plan, lays out the incident's folder. Changes nothing."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+from breakglass import registry
+from breakglass.authorise.allowed_signers import allowed_signers
+from breakglass.authorise.roster_chain import TrustedRoster
+from breakglass.clock import Instant
+from breakglass.errors import BreakglassError, NotAuthorised, ProviderError, Unreachable
+from breakglass.incident.folder import IncidentFolder
+from breakglass.model.plan import Detection, NotPlanned, Pin, Plan, plan_digest
+from breakglass.model.resource import Reach, State
+from breakglass.model.roster import RuleVerb
+from breakglass.plan.builder import Header, build
+from breakglass.plan.findings import Findings, ReachFindings
+from breakglass.provider import Discovery, Provider
+from breakglass.usecases.connections import Connected, LateJournal, Surroundings, connect
+from breakglass.usecases.site import Site
+
+PLANNING_DEADLINE_S = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class StopRequest:
+    """What the operator asked for."""
+
+    agent: str
+    runbook: str
+    """Empty: the one that the agent's file names."""
+    reason: str
+    requested_by: str
+    detection: Detection | None
+    issued_at: Instant
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A plan that can be signed, its folder, and the connections that are warm already."""
+
+    plan: Plan
+    raw: bytes
+    folder: IncidentFolder
+    connected: Connected
+    trusted: TrustedRoster
+    evidence: LateJournal
+    """To be told of the run's journal."""
+
+    @property
+    def digest(self) -> str:
+        """Return the plan's digest."""
+        return plan_digest(self.raw)
+
+
+def prepare(
+    site: Site,
+    request: StopRequest,
+    folder: IncidentFolder,
+    incident: str,
+    random_bytes: Callable[[int], bytes],
+    *,
+    highest_seen: int = 0,
+) -> Prepared:
+    """Discover, observe, build and write the plan.
+
+    Raises:
+        UsageError: no such agent or runbook.
+        NotAuthorised: the roster cannot be trusted.
+        Unreachable: nothing that the agent reaches can be read.
+    """
+    agent = site.agent(request.agent)
+    runbook = site.kit.runbook(request.runbook or agent.runbook)
+    trusted = site.trusted_roster(highest_seen=highest_seen)
+    surroundings = Surroundings(agent.ref, incident, site.drill, site.clock, folder, site.credentials)
+    late = LateJournal()
+    connected = connect(agent.reaches, surroundings, late)
+    header = _header(site, request, trusted, incident, random_bytes)
+    findings, used = _read(agent.reaches, connected)
+    plan, observed = build(header, findings, runbook, agent.tools)
+    refused = _preflight(plan, used)
+    if refused:
+        findings, used = _read(
+            agent.reaches, connected, refused={used[n][0]: why for n, why in refused.items()}
+        )
+        plan, observed = build(header, findings, runbook, agent.tools)
+    if not findings.reaches:
+        reasons = "; ".join(f"{item.scope}: {item.reason}" for item in findings.not_planned)
+        raise Unreachable(
+            f"nothing that {request.agent} reaches can be planned: {reasons or 'it has no reach'}",
+            remedy="breakglass agents discover " + request.agent,
+        )
+    raw = plan.to_bytes()
+    folder.write("plan.json", raw)
+    folder.write("observations.json", observed)
+    lay_out(site, folder, trusted)
+    providers = {n: provider for n, (_, provider) in enumerate(used)}
+    return Prepared(plan, raw, folder, Connected(providers, connected.failures), trusted, late)
+
+
+def lay_out(site: Site, folder: IncidentFolder, trusted: TrustedRoster) -> None:
+    """Put beside the plan what a third party needs to check it: roster, its signatures, allowed_signers."""
+    roster = trusted.roster
+    folder.write("roster.json", roster.to_bytes())
+    for path in sorted((site.kit.folder / f"roster.{roster.version}").glob("*.sig")):
+        folder.write(f"roster.{roster.version}/{path.name}", path.read_bytes())
+    folder.write("allowed_signers", allowed_signers(roster, roster.org))
+    executor = roster.executor(site.executor().name)
+    if executor is None:
+        raise NotAuthorised(
+            f"executor {site.executor().name} is not in roster version {roster.version}",
+            remedy="breakglass roster propose",
+        )
+    folder.write("log.pub", f"{executor.log_key}\n".encode())
+
+
+def _header(
+    site: Site,
+    request: StopRequest,
+    trusted: TrustedRoster,
+    incident: str,
+    random_bytes: Callable[[int], bytes],
+) -> Header:
+    rule = trusted.roster.rule(RuleVerb.CONTAIN)
+    if rule is None:
+        raise NotAuthorised("the roster has no rule for contain", remedy="breakglass roster check")
+    settings = site.kit.settings
+    return Header(
+        org=settings.org,
+        plan_id=f"pln-{random_bytes(6).hex()}",
+        incident=incident,
+        agent=request.agent,
+        reason=request.reason,
+        requested_by=request.requested_by,
+        issued_at=request.issued_at,
+        detection=request.detection,
+        kit=site.kit.pin,
+        roster=Pin("roster", trusted.roster.version, trusted.sha256),
+        executors=tuple(executor.name for executor in settings.executors),
+        two_person_rule=settings.two_person_rule,
+        nonce=base64.b64encode(random_bytes(16)).decode(),
+        expires=request.issued_at.plus(min(rule.max_ttl_s, settings.deadlines.sign_s)),
+        max_run_s=settings.deadlines.stop_s,
+        drill=site.drill,
+    )
+
+
+Used = list[tuple[int, Provider]]
+"""For each planned reach: its number in the inventory, and its provider."""
+
+
+def _read(
+    reaches: tuple[Reach, ...], connected: Connected, refused: Mapping[int, str] | None = None
+) -> tuple[Findings, Used]:
+    """Discover and observe every connected reach side by side; what fails is *not planned*."""
+    refused = refused or {}
+    found: list[ReachFindings] = []
+    used: Used = []
+    lost: list[NotPlanned] = []
+    with ThreadPoolExecutor(max_workers=max(1, len(reaches))) as pool:
+        futures = {
+            n: pool.submit(_read_reach, reaches[n], provider)
+            for n, provider in connected.providers.items()
+            if n not in refused
+        }
+        for n, reach in enumerate(reaches):
+            reason = refused.get(n) or (connected.failures[n].what if n in connected.failures else "")
+            if not reason:
+                try:
+                    found.append(futures[n].result(timeout=PLANNING_DEADLINE_S))
+                    used.append((n, connected.providers[n]))
+                except BreakglassError as error:
+                    reason = error.what
+                except TimeoutError:
+                    reason = f"no answer within {PLANNING_DEADLINE_S:.0f} s"
+                except Exception as error:  # noqa: BLE001 - a provider's bug stops no other (DESIGN 1.4)
+                    reason = f"bug in the provider: {type(error).__name__}: {error}"
+            if reason:
+                lost.append(NotPlanned(reach.provider, _scope(reach), _one_line(reason)))
+        pool.shutdown(wait=False, cancel_futures=True)
+    return Findings(tuple(found), tuple(lost)), used
+
+
+def _read_reach(reach: Reach, provider: Provider) -> ReachFindings:
+    discovery = provider.discover()
+    return ReachFindings(
+        provider=reach.provider,
+        distribution=registry.listed(reach.provider).pin,
+        settings=reach.settings,
+        discovery=discovery,
+        specs={name: action.spec for name, action in provider.actions.items()},
+        states=_observe(discovery, provider),
+    )
+
+
+def _observe(discovery: Discovery, provider: Provider) -> dict[str, State]:
+    states: dict[str, State] = {}
+    for proposal in discovery.proposals:
+        try:
+            states[proposal.key] = provider.actions[proposal.action].observe(proposal.target)
+        except ProviderError as error:
+            states[proposal.key] = State({}, complete=False, note=error.what)
+    return states
+
+
+def _preflight(plan: Plan, used: Used) -> dict[int, str]:
+    """Return the planned reaches that must not run, with the reason."""
+    refused: dict[int, str] = {}
+    for n, (_, provider) in enumerate(used):
+        steps = [step for step in plan.steps if step.reach == n]
+        bad = [finding.message for finding in provider.preflight(steps) if not finding.ok]
+        if bad:
+            refused[n] = bad[0]
+    return refused
+
+
+def _scope(reach: Reach) -> str:
+    for key in ("host", "issuer", "account", "project", "server"):
+        value = reach.settings.get(key)
+        if isinstance(value, str):
+            return value
+    return reach.where
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())[:500]

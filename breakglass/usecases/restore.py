@@ -1,0 +1,129 @@
+"""Prepares the undo of a stop: a plan of its own, on two signatures of its own, built from the journal."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from breakglass.authorise.roster_chain import TrustedRoster
+from breakglass.canon import Json, sha256
+from breakglass.errors import NotAuthorised, UsageError
+from breakglass.incident.folder import IncidentFolder
+from breakglass.journal.durable import read_regular
+from breakglass.journal.history import replay
+from breakglass.journal.reader import read_sealed
+from breakglass.model.plan import MAX_PLAN_BYTES, Pin, Plan
+from breakglass.model.roster import RuleVerb
+from breakglass.plan.restore import RestoreHeader, build_restore
+from breakglass.usecases.connections import Connected, LateJournal, Surroundings, connect, planned_reaches
+from breakglass.usecases.prepare import Prepared, lay_out
+from breakglass.usecases.site import Site
+
+
+@dataclass(frozen=True, slots=True)
+class RestoreRequest:
+    """What the operator asked for."""
+
+    reason: str
+    requested_by: str
+
+
+def read_plan(folder: IncidentFolder) -> tuple[Plan, bytes]:
+    """Return the plan of a run and its raw bytes. Raises MalformedInput."""
+    raw = read_regular(folder.plan, max_bytes=MAX_PLAN_BYTES)
+    return Plan.from_bytes(raw, where=str(folder.plan)), raw
+
+
+def prepare_restore(
+    site: Site,
+    stop_folder: IncidentFolder,
+    request: RestoreRequest,
+    random_bytes: Callable[[int], bytes],
+    *,
+    highest_seen: int,
+) -> Prepared:
+    """Build the restore plan from the sealed stop and lay out its run's folder. Changes nothing.
+
+    Raises:
+        UsageError: the stop has not ended, or changed nothing that can be put back.
+        RecordDamaged: its journal does not verify; nothing is put back from a record that cannot be trusted.
+        NotAuthorised: the roster cannot be trusted.
+    """
+    if not stop_folder.is_sealed():
+        raise UsageError(
+            "this stop has not ended",
+            where=str(stop_folder.path),
+            remedy=f"breakglass resume {stop_folder.path.name}",
+        )
+    stop, _ = read_plan(stop_folder)
+    contents = read_sealed(stop_folder.path)
+    trusted = site.trusted_roster(highest_seen=highest_seen)
+    plan, undone = build_restore(
+        stop, replay(contents.records), _header(site, stop_folder, request, trusted, random_bytes)
+    )
+    if not undone:
+        raise UsageError(
+            "the stop changed nothing that can be put back",
+            where=str(stop_folder.path),
+            remedy="breakglass report",
+        )
+    folder = stop_folder.new_run("restore")
+    raw = plan.to_bytes()
+    folder.write("plan.json", raw)
+    folder.write("observations.json", stop_folder.observations.read_bytes())
+    lay_out(site, folder, trusted)
+    late = LateJournal()
+    return Prepared(plan, raw, folder, connect_planned(site, stop_folder, plan, late), trusted, late)
+
+
+def connect_planned(site: Site, stop_folder: IncidentFolder, plan: Plan, late: LateJournal) -> Connected:
+    """Connect the reaches of a plan; what was sealed lies in the stop's own folder."""
+    surroundings = Surroundings(
+        site.agent(plan.agent).ref, plan.incident, plan.drill, site.clock, stop_folder, site.credentials
+    )
+    return connect(planned_reaches(plan), surroundings, late)
+
+
+def prior_states(stop_folder: IncidentFolder, restore: Plan) -> dict[int, Mapping[str, Json]]:
+    """Return what the stop saw first of each object that it changed, by step of the restore plan.
+
+    Raises:
+        RecordDamaged: the stop's journal does not verify.
+        NotAuthorised: the restore was not planned from this journal.
+    """
+    checkpoint = read_regular(stop_folder.checkpoint, max_bytes=MAX_PLAN_BYTES)
+    if sha256(checkpoint) != restore.parent:
+        raise NotAuthorised(
+            "the restore was planned from another journal than this one", where=str(stop_folder.checkpoint)
+        )
+    stop, _ = read_plan(stop_folder)
+    histories = replay(read_sealed(stop_folder.path).records)
+    by_target = {(step.reach, step.action, step.target.id): step.n for step in stop.steps}
+    return {
+        step.n: histories[by_target[step.reach, step.action, step.target.id]].prior for step in restore.steps
+    }
+
+
+def _header(
+    site: Site,
+    stop_folder: IncidentFolder,
+    request: RestoreRequest,
+    trusted: TrustedRoster,
+    random_bytes: Callable[[int], bytes],
+) -> RestoreHeader:
+    rule = trusted.roster.rule(RuleVerb.RESTORE)
+    if rule is None:
+        raise NotAuthorised("the roster has no rule for restore", remedy="breakglass roster check")
+    now = site.clock.now()
+    checkpoint = read_regular(stop_folder.checkpoint, max_bytes=MAX_PLAN_BYTES)
+    return RestoreHeader(
+        plan_id=f"pln-{random_bytes(6).hex()}",
+        reason=request.reason,
+        requested_by=request.requested_by,
+        issued_at=now,
+        expires=now.plus(rule.max_ttl_s),
+        nonce=base64.b64encode(random_bytes(16)).decode(),
+        roster=Pin("roster", trusted.roster.version, trusted.sha256),
+        parent=sha256(checkpoint),
+    )

@@ -1,0 +1,279 @@
+"""Runs a plan from the moment that it is issued to its sealed journal: signatures, claim, steps, verdict."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from breakglass import __version__
+from breakglass.authorise.quorum import Limits, QuorumVerdict, SignatureFile, authorise, examine
+from breakglass.authorise.roster_chain import TrustedRoster
+from breakglass.canon import Json, sha256
+from breakglass.clock import Instant
+from breakglass.errors import BreakglassError
+from breakglass.execute.context import StepEvent
+from breakglass.execute.engine import Ports, execute
+from breakglass.incident.folder import IncidentFolder
+from breakglass.journal.checkpoint import origin
+from breakglass.journal.history import StepHistory, replay
+from breakglass.journal.ledger import Ledger
+from breakglass.journal.reader import read_journal
+from breakglass.journal.sealing import seal
+from breakglass.journal.writer import Journal
+from breakglass.keys.signer import Signer
+from breakglass.model.authorised import AuthorisedPlan
+from breakglass.model.plan import Mode, Plan, Verb, plan_digest
+from breakglass.model.records import Record
+from breakglass.plan.findings import read_principals
+from breakglass.plan.found import appeared
+from breakglass.provider import Provider
+from breakglass.report.build import Report, Truth, build
+from breakglass.shape import encode
+from breakglass.usecases.prepare import Prepared
+from breakglass.usecases.site import Site
+from breakglass.verify.judge import Assessment, Found, assess
+
+REDISCOVERY_S = 15.0
+_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+
+
+@dataclass(slots=True)
+class Run:
+    """A run that is open: its folder, its journal, and which signatures were recorded already."""
+
+    site: Site
+    plan: Plan
+    raw: bytes
+    folder: IncidentFolder
+    journal: Journal
+    trusted: TrustedRoster
+    run_name: str = ""
+    """Empty for the stop itself, else the folder in ``runs/``."""
+    started_at: Instant | None = None
+    """When the plan was claimed; only a resume has one."""
+    seen: set[str] = field(default_factory=set)
+
+    @property
+    def digest(self) -> str:
+        """Return the plan's digest."""
+        return plan_digest(self.raw)
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """What a run came to."""
+
+    report: Report
+    folder: IncidentFolder
+    sealed: bool
+    """False: interrupted; `resume` goes on."""
+
+
+def boot_id() -> str:
+    """Return the kernel's boot id, so that monotonic times of two boots are never compared; else empty."""
+    try:
+        return _BOOT_ID.read_text().strip()
+    except OSError:
+        return ""
+
+
+def begin(site: Site, folder: IncidentFolder, agent: str, verb: Verb) -> Journal:
+    """Open the journal before anything is planned: from its first record on the stop counts as issued."""
+    journal = Journal.create(folder.journal, site.clock)
+    journal.append(
+        "stop.issued",
+        {"agent": agent, "verb": verb.value, "executor": site.executor().name, "boot": boot_id()},
+    )
+    return journal
+
+
+def open_run(site: Site, prepared: Prepared, journal: Journal) -> Run:
+    """Record the plan that signatures are now asked for."""
+    plan, folder = prepared.plan, prepared.folder
+    run_name = folder.path.name if folder.path.parent.name == "runs" else ""
+    journal.append(
+        "run.opened",
+        {
+            "incident": plan.incident,
+            "agent": plan.agent,
+            "verb": plan.verb.value,
+            "plan_sha256": prepared.digest,
+            "parent": plan.parent,
+            "executor": site.executor().name,
+            "tool": f"breakglass {__version__}",
+            "drill": plan.drill,
+            "boot": boot_id(),
+        },
+    )
+    prepared.evidence.attach(journal)
+    return Run(site, plan, prepared.raw, folder, journal, prepared.trusted, run_name)
+
+
+def limits(run: Run, ledger: Ledger) -> Limits:
+    """Return what this executor holds against the plan."""
+    return Limits(
+        executor=run.site.executor().name,
+        mode=Mode.EXECUTE,
+        known_actions=frozenset(step.action for step in run.plan.steps) & _known_actions(run.plan),
+        drill=run.site.drill,
+        last_record_at=ledger.last_record_at(),
+        started_at=run.started_at,
+    )
+
+
+def _known_actions(plan: Plan) -> frozenset[str]:
+    from breakglass import registry  # noqa: PLC0415 - loads provider cards
+
+    names = {reach.provider for reach in plan.reaches}
+    return frozenset(spec.name for name in names for spec in registry.card(name).specs)
+
+
+def count_signatures(run: Run, ledger: Ledger) -> QuorumVerdict:
+    """Judge the signatures in the folder so far and record those that are new. Raises NotAuthorised."""
+    files = [SignatureFile(name, data) for name, data in run.folder.signatures()]
+    _, verdict = examine(run.raw, files, run.trusted, limits(run, ledger), run.site.clock.now())
+    _record(run, files, verdict)
+    return verdict
+
+
+def _record(run: Run, files: Sequence[SignatureFile], verdict: QuorumVerdict) -> None:
+    for signed in verdict.signed:
+        if signed.person not in run.seen:
+            run.seen.add(signed.person)
+            run.journal.append(
+                "signature.accepted",
+                {"person": signed.person, "key": signed.fingerprint, "sha256": signed.sha256},
+            )
+    digests = {file.name: sha256(file.data) for file in files}
+    for name, reason in verdict.rejected:
+        if digests.get(name, name) not in run.seen:
+            run.seen.add(digests.get(name, name))
+            run.journal.append("signature.refused", {"file": name, "reason": reason})
+
+
+def carry_out(  # noqa: PLR0913 - each comes from another hand
+    run: Run,
+    providers: Mapping[int, Provider],
+    ledger: Ledger,
+    log_key: Signer,
+    *,
+    observer: Callable[[StepEvent], None],
+    cancelled: Callable[[], bool],
+    prior: Mapping[int, Mapping[str, Json]] | None = None,
+    history: Mapping[int, StepHistory] | None = None,
+) -> Finished:
+    """Authorise, claim, execute, judge, seal.
+
+    Raises:
+        NotAuthorised: the signatures or the plan do not allow it; nothing was changed.
+        StopInProgress: another run holds the agent's lock; nothing was changed.
+        DiskRefused: the journal could not be written; nothing more was changed.
+    """
+    plan = run.plan
+    count_signatures(run, ledger)
+    files = [SignatureFile(name, data) for name, data in run.folder.signatures()]
+    authorised = authorise(run.raw, files, run.trusted, limits(run, ledger), run.site.clock.now())
+    with ledger.lock_agent(plan.agent, plan.incident):
+        _claim(run, authorised, ledger)
+        ports = Ports(run.site.clock, run.journal, observer, cancelled, random.Random())  # noqa: S311 - jitter
+        done = execute(authorised, providers, ports, history=history, prior=prior)
+        if not done:
+            run.journal.append("run.interrupted", {"reason": "cancelled by the operator"})
+            run.journal.close()
+            return Finished(report_of(run.folder, plan, run.digest), run.folder, sealed=False)
+        if plan.verb is Verb.CONTAIN:
+            _look_again(run, providers)
+        return _seal(run, ledger, log_key)
+
+
+def _claim(run: Run, authorised: AuthorisedPlan, ledger: Ledger) -> None:
+    roster = run.trusted
+    ledger.remember_roster(run.plan.org, roster.roster.version, roster.sha256)
+    resumed = run.started_at is not None
+    ledger.claim(run.digest, run.plan.nonce, _claim_name(run), resume=resumed)
+    if not resumed:
+        signers: Json = [{"person": item.person, "key": item.fingerprint} for item in authorised.signers]
+        run.journal.append(
+            "plan.claimed", {"plan_sha256": run.digest, "nonce": run.plan.nonce, "signers": signers}
+        )
+
+
+def _claim_name(run: Run) -> str:
+    return f"{run.plan.incident}/{run.run_name}" if run.run_name else run.plan.incident
+
+
+def _look_again(run: Run, providers: Mapping[int, Provider]) -> None:
+    """Discover once more and record every principal that nobody signed for; touch nothing."""
+    known = read_principals(
+        run.folder.observations.read_bytes(), run.plan.observations_sha256, where="observations.json"
+    )
+    pool = ThreadPoolExecutor(max_workers=max(1, len(providers)))
+    futures = {n: pool.submit(provider.discover) for n, provider in providers.items()}
+    for n, future in futures.items():
+        reach = run.plan.reaches[n]
+        try:
+            discovery = future.result(timeout=REDISCOVERY_S)
+        except Exception as error:  # noqa: BLE001 - whatever it was, this reach was not looked at again
+            what = error.what if isinstance(error, BreakglassError) else type(error).__name__
+            _found(
+                run,
+                Found(
+                    reach.provider, reach.scope, "reach", reach.scope, f"could not be looked at again: {what}"
+                ),
+            )
+            continue
+        for principal in appeared(known, reach.provider, reach.scope, discovery.principals):
+            reason = "appeared after the plan was made; it was not touched"
+            _found(run, Found(reach.provider, reach.scope, principal.kind, principal.id, reason))
+    pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _found(run: Run, found: Found) -> None:
+    run.journal.append("found.not_signed", dict(encode(found)))  # type: ignore[arg-type]  # a dataclass encodes to an object
+
+
+def found_in(records: Sequence[Record]) -> tuple[Found, ...]:
+    """Return what the journal says was found unsigned."""
+    from breakglass.shape import decode  # noqa: PLC0415 - pairs with `encode` above
+
+    return tuple(
+        decode(Found, record.body, where=f"record {record.seq}")
+        for record in records
+        if record.type == "found.not_signed"
+    )
+
+
+def _seal(run: Run, ledger: Ledger, log_key: Signer) -> Finished:
+    assessment = judge(run.plan, read_journal(run.folder.journal).records)
+    still_open: Json = [
+        {"kind": item.kind, "name": item.name, "verdict": item.verdict.value} for item in assessment.open
+    ]
+    run.journal.append("run.sealed", {"verdict": assessment.verdict.value, "open": still_open})
+    run.journal.close()
+    return seal_run(run, ledger, log_key)
+
+
+def seal_run(run: Run, ledger: Ledger, log_key: Signer) -> Finished:
+    """Sign the checkpoint of a journal that ended, and write the report."""
+    name = origin(run.plan.org, run.site.executor().name, run.plan.incident, run.run_name)
+    checkpoint = seal(run.folder.path, origin=name, signer=log_key)
+    ledger.record_seal(run.plan.incident, run.run_name, checkpoint)
+    return Finished(report_of(run.folder, run.plan, run.digest), run.folder, sealed=True)
+
+
+def judge(plan: Plan, records: Sequence[Record]) -> Assessment:
+    """Judge a run from its records alone; the newest of them is the present."""
+    now = records[-1].at if records else None
+    return assess(plan, replay(records), found_in(records), now=now)
+
+
+def report_of(folder: IncidentFolder, plan: Plan, digest: str, truth: Sequence[Truth] = ()) -> Report:
+    """Build the report from the journal and write report.json."""
+    records = read_journal(folder.journal).records
+    assessment = judge(plan, records)
+    report = build(plan, records, assessment, digest=digest, journal=folder.journal.name, truth=tuple(truth))
+    folder.write("report.json", report.to_json())
+    return report
