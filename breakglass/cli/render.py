@@ -108,7 +108,10 @@ def stderr(environ: Mapping[str, str]) -> Screen:
 
 def error_rows(error: BreakglassError) -> tuple[Row, ...]:
     """Return what happened and where; what was not done; what to type next."""
-    found = list(rows(str(error), rest="  ", tone=Tone.BAD))
+    first, *more = str(error).split("\n")
+    found = list(rows(first, rest="  ", tone=Tone.BAD))
+    for line in more:
+        found += rows(line, first="  ", tone=Tone.BAD)
     rest = ".  ".join(part for part in (error.not_done, error.remedy) if part)
     if rest:
         found += rows(rest, first="  ")

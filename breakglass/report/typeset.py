@@ -138,3 +138,24 @@ def plural(count: int, noun: str, many: str = "") -> str:
 def text_of(lines: Sequence[Row]) -> str:
     """Return the lines as one text that ends in a newline."""
     return "".join(f"{row.text}\n" for row in lines)
+
+
+def table(lines: Sequence[Sequence[str]], *, indent: int = 0) -> tuple[Row, ...]:
+    """Set cells in columns; the last column wraps, and a cell that is too long pushes it to the next line."""
+    shown = [[visible(cell) for cell in line] for line in lines]
+    columns = max((len(line) for line in shown), default=0)
+    widths = [
+        min(30, max((width(line[n]) for line in shown if n < len(line) - 1), default=0))
+        for n in range(columns)
+    ]
+    found: list[Row] = []
+    for line in shown:
+        first, column = " " * indent, indent
+        for cell, room in zip(line[:-1], widths, strict=False):
+            column += room + 2
+            first += f"{pad(cell, room)}  "
+        if width(first) > column or width(first) > WIDTH - 20:
+            found += rows(first.rstrip())
+            first = " " * min(column, WIDTH - 20)
+        found += rows(line[-1], first=first, rest=" " * min(column, WIDTH - 20))
+    return tuple(found)

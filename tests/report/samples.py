@@ -120,13 +120,13 @@ def unreachable(scope: str = "aws 1234") -> NotPlanned:
 class Told:
     """Writes records with clocks that the test moves by hand."""
 
-    def __init__(self, *, boot: str = "boot-1") -> None:
+    def __init__(self, *, boot: str = "boot-1", opened: str = "run.opened") -> None:
         """Open the run at 03:16:20 UTC, with a monotonic clock that stands at 5000 s."""
         self.records: list[Record] = []
         self.elapsed_s = 0.0
         self.utc_step_s = 0.0
         self.monotonic_base_s = 5000.0
-        self.add("run.opened", incident="inc-7k3f", boot=boot)
+        self.add(opened, incident="inc-7k3f", boot=boot)
 
     def add(self, record_type: str, **body: Json) -> None:
         """Append one record at this moment."""

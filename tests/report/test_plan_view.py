@@ -175,6 +175,6 @@ def test_an_error_says_what_where_what_was_not_done_and_what_to_type() -> None:
     assert [
         'kit/agents/support-bot.yaml:14:5  unknown key "function"; did you mean',
         '  "functions"?',
-        "  nothing was changed. Fix the file, then: breakglass kit check; pip install",
+        "  nothing was changed.  Fix the file, then: breakglass kit check; pip install",
         "  'breakglass[aws]'",
     ] == [row.text for row in error_rows(error)]

@@ -133,3 +133,13 @@ def test_a_restore_has_one_time_of_its_own() -> None:
     assert 1.0 == found.since_authorised.proven.restore_s
     assert found.isolate_s is None
     assert found.contained_s is None
+
+
+def test_the_stop_counts_as_issued_before_anything_was_planned() -> None:
+    """Planning is part of the time that an operator waits."""
+    plan = a_plan(a_step(0))
+    told = Told(opened="stop.issued").later(4)
+    told.add("run.opened", boot="boot-1")
+    told.later(1).signed("a").signed("b").claimed()
+
+    assert 5.0 == timings(plan, told.records, verdict=Verdict.UNKNOWN).authorise_s
