@@ -1,0 +1,1 @@
+"""Trust: signatures, keys, quorum, rosters."""
