@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import pwd
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -123,6 +122,8 @@ def uid_of(user: str) -> int:
     """
     if re.fullmatch(r"\d{1,10}", user):
         return int(user)
+    import pwd
+
     try:
         return pwd.getpwnam(user).pw_uid
     except KeyError as error:

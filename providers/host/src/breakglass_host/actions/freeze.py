@@ -56,14 +56,14 @@ def read_tree(wanted: Tree, hierarchy: Hierarchy | None) -> State:
     for one in found:
         own = next((path for path, pids in inside.items() if one.pid in pids), None) or procfs.cgroup(one.pid)
         objects[f"process:{one.id}"] = {"name": one.name, "cgroup": own or "", "state": one.state}
-    if shared := _shared(wanted, hierarchy, table):
+    if shared := shared_now(wanted, hierarchy, table):
         objects["shared"] = list(shared)
     return State(
         objects, complete=procfs.process(1) is not None or wanted.pidns != 0, note="process 1 is hidden"
     )
 
 
-def _shared(wanted: Tree, hierarchy: Hierarchy | None, table: procfs.Table) -> tuple[str, ...]:
+def shared_now(wanted: Tree, hierarchy: Hierarchy | None, table: procfs.Table) -> tuple[str, ...]:
     """Ask again, when running, whether the tree is still the agent's alone."""
     found: tuple[str, ...] = ()
     if wanted.cgroup:
