@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from breakglass.canon import sha256
 from breakglass.errors import RecordDamaged, UsageError
@@ -28,6 +30,8 @@ KEY_NOT_PINNED = (
 )
 NOT_SEALED = "not sealed: the run has not ended, so what is missing at its end cannot be seen"
 _LAST = "run.sealed"
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,51 +97,55 @@ def verify_folder(folder: Path, pinned_log_key: str | None) -> FolderCheck:
     """Check chain, checkpoint and signature of one run; damage is an answer, not an exception."""
     problems: list[str] = []
     notes: list[str] = [] if pinned_log_key is not None else [KEY_NOT_PINNED]
-    contents: JournalContents | None = None
+    contents = _attempt(problems, lambda: read_journal(folder / JOURNAL))
     checkpoint: Checkpoint | None = None
-    key = ""
-    try:
-        contents = read_journal(folder / JOURNAL)
-    except RecordDamaged as error:
-        problems.append(str(error))
+    matches: bool | None = None
+    key: str | None = None
     sealed = os.path.lexists(folder / CHECKPOINT)
-    matches = False
     if sealed:
-        try:
-            checkpoint = read_checkpoint(folder)
-            if contents is not None:
-                compare(contents, checkpoint, where=str(folder / JOURNAL))
-                matches = True
-        except RecordDamaged as error:
-            problems.append(str(error))
-        try:
-            key = _check_signature(folder, checkpoint, pinned_log_key)
-        except RecordDamaged as error:
-            problems.append(str(error))
+        checkpoint = _attempt(problems, lambda: read_checkpoint(folder))
     else:
         notes.append(NOT_SEALED)
         if contents is not None and contents.torn_tail:
             notes.append(
                 f"{len(contents.torn_tail)} bytes of a record that was never durable stand at the end"
             )
+    if checkpoint is not None:
+        known = checkpoint
+        if contents is not None:
+            found = contents
+            matches = _attempt(problems, lambda: _matches(found, known, folder))
+        key = _attempt(problems, lambda: _check_signature(folder, known, pinned_log_key))
     return FolderCheck(
         records=len(contents.records) if contents is not None else 0,
         sealed=sealed,
         chain_ok=contents is not None,
-        checkpoint_ok=matches,
+        checkpoint_ok=bool(matches),
         signature_ok=bool(key),
         key_pinned=pinned_log_key is not None,
-        key=key,
+        key=key or "",
         origin=checkpoint.origin if checkpoint is not None else "",
         problems=tuple(problems),
         notes=tuple(notes),
     )
 
 
-def _check_signature(folder: Path, checkpoint: Checkpoint | None, pinned_log_key: str | None) -> str:
+def _attempt(problems: list[str], check: Callable[[], T]) -> T | None:
+    """Return what `check` finds, or None with the damage written down, so that the other checks go on."""
+    try:
+        return check()
+    except RecordDamaged as error:
+        problems.append(str(error))
+        return None
+
+
+def _matches(contents: JournalContents, checkpoint: Checkpoint, folder: Path) -> bool:
+    compare(contents, checkpoint, where=str(folder / JOURNAL))
+    return True
+
+
+def _check_signature(folder: Path, checkpoint: Checkpoint, pinned_log_key: str | None) -> str:
     """Return the fingerprint of the key that signed these very bytes."""
-    if checkpoint is None:
-        return ""
     path = folder / SIGNATURE
     if pinned_log_key is None:
         line = read_regular(folder / LOG_KEY, max_bytes=MAX_SIGNATURE_BYTES)

@@ -121,7 +121,7 @@ class Journal:
             if self._closed:
                 return
             self._closed = True
-            batch = self._take()
+            batch = self._take() if self._queue else []
         try:
             if batch:
                 self._lead(batch)
