@@ -17,7 +17,7 @@ from breakglass.errors import Denied, NotAuthorised, UsageError
 from breakglass.incident.folder import home_folder
 from breakglass.journal.durable import read_regular
 from breakglass.journal.ledger import Ledger
-from breakglass.keys.log_key import find_log_key
+from breakglass.keys import log_key
 from breakglass.keys.signer import Signer
 from breakglass.kit.load import load_kit
 from breakglass.kit.model import AgentFile, ExecutorSetting, Kit
@@ -107,7 +107,7 @@ class Site:
             raise NotAuthorised(
                 f"executor {executor.name} is not in the roster", remedy="breakglass roster propose"
             )
-        return find_log_key(known.log_key, executor.log_key_file, environ)
+        return log_key.find(executor.log_key_file, known.log_key, environ)
 
 
 def open_site(

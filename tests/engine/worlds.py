@@ -16,7 +16,7 @@ from breakglass.model.plan import Pin, Plan, TwoPersonRule, plan_digest
 from breakglass.plan.builder import Header, build
 from breakglass.plan.findings import Findings, ReachFindings
 from breakglass.runbook.model import Runbook
-from breakglass.runbook.shipped import shipped
+from breakglass.runbook.shelf import read_shelf
 from breakglass.testing.fake_cloud import SPEC, FakeCloud, FakeProvider
 from breakglass.testing.memory_journal import Crash, MemoryJournal
 from breakglass.testing.virtual import SeededRunner, VirtualClock
@@ -26,7 +26,7 @@ NOON = Instant(1_767_225_600_000)
 
 def runbook() -> Runbook:
     """Return a shipped runbook."""
-    return shipped()["prompt-injection"]
+    return read_shelf()["prompt-injection"]
 
 
 def plan_for(provider: FakeProvider, tools: tuple[Tool, ...] = ()) -> Plan:
