@@ -51,10 +51,8 @@ def find_signer(
 def warnings(environ: Mapping[str, str]) -> tuple[str, ...]:
     """Return what a person should know before signing here."""
     if environ.get("SSH_CONNECTION") and environ.get("SSH_AUTH_SOCK"):
-        return (
-            "this is a remote session: a forwarded ssh-agent can be asked to sign by anybody with root here;"
-            " approve on your own machine",
-        )
+        forwarded = "a forwarded ssh-agent can be asked to sign by anybody with root here"
+        return (f"this is a remote session: {forwarded}; approve on your own machine",)
     return ()
 
 
