@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from breakglass.cli.session import Session
+from breakglass.errors import UsageError
 from breakglass.report.typeset import Tone, rows
 
 if TYPE_CHECKING:
@@ -23,12 +24,20 @@ def kit_of(here: Session) -> Kit:
     """Read the kit, also one that is being worked on; how it differs from its seal is said on stderr.
 
     Raises:
+        UsageError: there is none.
         MalformedInput: something in it is wrong.
     """
     from breakglass.kit.load import load_kit
     from breakglass.usecases.connections import card_or_none
 
-    kit = load_kit(kit_folder(here), card_or_none, draft=True)
+    folder = kit_folder(here)
+    if not folder.is_dir():
+        raise UsageError(
+            "there is no kit",
+            where=str(folder),
+            remedy="set BREAKGLASS_KIT to the kit's folder, or make one: breakglass kit init",
+        )
+    kit = load_kit(folder, card_or_none, draft=True)
     for line in kit.unsealed:
         here.say(*rows(f"draft: {line}", rest="  ", tone=Tone.UNKNOWN))
     return kit

@@ -7,7 +7,11 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from breakglass.cli import providers, runbook
+from breakglass.cli import agents, journal, kit, providers, runbook
+from breakglass.cli.approve import approve
+from breakglass.cli.reject import reject
+from breakglass.cli.sign import sign
+from breakglass.cli.status import status
 from breakglass.errors import EXIT_BUG, BreakglassError
 
 app = typer.Typer(
@@ -18,8 +22,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.add_typer(runbook.app)
-app.add_typer(providers.app)
+for command in (sign, approve, reject, status):
+    app.command()(command)
+for group in (kit, agents, runbook, providers, journal):
+    app.add_typer(group.app)
 
 
 def _version(wanted: bool) -> None:  # noqa: FBT001 - the signature of a Typer callback
