@@ -112,15 +112,15 @@ def open_run(site: Site, prepared: Prepared, journal: Journal) -> Run:
     return Run(site, plan, prepared.raw, folder, journal, prepared.trusted, run_name)
 
 
-def limits(run: Run, ledger: Ledger) -> Limits:
-    """Return what this executor holds against the plan."""
+def limits(site: Site, plan: Plan, ledger: Ledger, started_at: Instant | None = None) -> Limits:
+    """Return what this executor holds against a plan; `started_at` is set by a resume."""
     return Limits(
-        executor=run.site.executor().name,
+        executor=site.executor().name,
         mode=Mode.EXECUTE,
-        known_actions=frozenset(step.action for step in run.plan.steps) & _known_actions(run.plan),
-        drill=run.site.drill,
+        known_actions=_known_actions(plan),
+        drill=site.drill,
         last_record_at=ledger.last_record_at(),
-        started_at=run.started_at,
+        started_at=started_at,
     )
 
 
@@ -134,7 +134,9 @@ def _known_actions(plan: Plan) -> frozenset[str]:
 def count_signatures(run: Run, ledger: Ledger) -> QuorumVerdict:
     """Judge the signatures in the folder so far and record those that are new. Raises NotAuthorised."""
     files = [SignatureFile(name, data) for name, data in run.folder.signatures()]
-    _, verdict = examine(run.raw, files, run.trusted, limits(run, ledger), run.site.clock.now())
+    _, verdict = examine(
+        run.raw, files, run.trusted, limits(run.site, run.plan, ledger, run.started_at), run.site.clock.now()
+    )
     _record(run, files, verdict)
     return verdict
 
@@ -175,7 +177,9 @@ def carry_out(  # noqa: PLR0913 - each comes from another hand
     plan = run.plan
     count_signatures(run, ledger)
     files = [SignatureFile(name, data) for name, data in run.folder.signatures()]
-    authorised = authorise(run.raw, files, run.trusted, limits(run, ledger), run.site.clock.now())
+    authorised = authorise(
+        run.raw, files, run.trusted, limits(run.site, run.plan, ledger, run.started_at), run.site.clock.now()
+    )
     with ledger.lock_agent(plan.agent, plan.incident):
         _claim(run, authorised, ledger)
         ports = Ports(run.site.clock, run.journal, observer, cancelled, random.Random())  # noqa: S311 - jitter

@@ -1,0 +1,220 @@
+"""Stops an agent: from the word of the operator to a sealed journal, interactively or from a script."""
+
+from __future__ import annotations
+
+import base64
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from breakglass.authorise.quorum import QuorumNotMet, QuorumVerdict, SignatureFile, examine
+from breakglass.authorise.rejection import Rejection
+from breakglass.authorise.roster_chain import TrustedRoster
+from breakglass.canon import sha256
+from breakglass.errors import SignaturesMissing, UsageError
+from breakglass.execute.context import StepEvent
+from breakglass.incident.folder import IncidentFolder
+from breakglass.journal.durable import read_regular
+from breakglass.journal.ledger import Ledger
+from breakglass.journal.writer import Journal
+from breakglass.model.plan import MAX_PLAN_BYTES, Plan, Verb
+from breakglass.plan.findings import MAX_OBSERVATIONS_BYTES
+from breakglass.usecases.approve import MAX_SIGNATURE_FILE_BYTES, collect, publish, rejections
+from breakglass.usecases.connections import Connected, LateJournal, Surroundings, connect, planned_reaches
+from breakglass.usecases.prepare import Prepared, StopRequest, lay_out, prepare
+from breakglass.usecases.run import Finished, Run, begin, carry_out, count_signatures, limits, open_run
+from breakglass.usecases.site import Site
+
+POLL_S = 0.2
+Observer = Callable[[StepEvent], None]
+Cancelled = Callable[[], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A run whose plan waits for signatures, with everything that is warm already."""
+
+    run: Run
+    connected: Connected
+    ledger: Ledger
+    request: str | None
+    """The pasteable string; None where the plan is too long for one."""
+
+    def close(self) -> None:
+        """Let go of everything; the journal of a run that did not start stays unsealed."""
+        self.connected.close()
+        self.run.journal.close()
+        self.ledger.close()
+
+
+def new_incident(random_bytes: Callable[[int], bytes]) -> str:
+    """Return a new incident id: short enough to be read aloud."""
+    return f"inc-{base64.b32encode(random_bytes(5)).decode().lower()}"
+
+
+def new_folder(site: Site, keep: Path | None, incident: str) -> IncidentFolder:
+    """Make the incident's folder: `keep` itself, or one in the home folder."""
+    return IncidentFolder.create(keep if keep is not None else site.home / incident)
+
+
+def open_stop(
+    site: Site,
+    request: StopRequest,
+    folder: IncidentFolder,
+    incident: str,
+    random_bytes: Callable[[int], bytes],
+) -> Opened:
+    """Issue the stop, plan it, and lay the request out. Changes nothing in the world.
+
+    Raises:
+        BreakglassError: it cannot be planned; nothing was changed.
+    """
+    ledger = site.open_ledger()
+    journal: Journal | None = None
+    try:
+        site.agent(request.agent)
+        highest = ledger.highest_roster(site.kit.settings.org)
+        journal = begin(site, folder, request.agent, Verb.CONTAIN)
+        prepared = prepare(site, request, folder, incident, random_bytes, highest_seen=highest)
+        return _opened(site, prepared, journal, ledger)
+    except BaseException:
+        if journal is not None:
+            journal.close()
+        ledger.close()
+        raise
+
+
+def _opened(site: Site, prepared: Prepared, journal: Journal, ledger: Ledger) -> Opened:
+    run = open_run(site, prepared, journal)
+    text = publish(prepared.folder, prepared.raw, site.kit.settings.exchange)
+    return Opened(run, prepared.connected, ledger, text)
+
+
+def open_signed(site: Site, plan_file: Path, signatures: Sequence[Path], keep: Path | None) -> Opened:
+    """Open the run of a plan that was made and signed before; exactly that plan will run.
+
+    ``observations.json`` must lie beside the plan, since its digest is signed.
+
+    Raises:
+        SignaturesMissing: no signature was given.
+        NotAuthorised: the signatures are not enough; no folder was made.
+    """
+    if not signatures:
+        raise SignaturesMissing("a plan without signatures", remedy="--signature FILE, once for each person")
+    raw = read_regular(plan_file, max_bytes=MAX_PLAN_BYTES)
+    plan = Plan.from_bytes(raw, where=str(plan_file))
+    files = [
+        SignatureFile(path.name, read_regular(path, max_bytes=MAX_SIGNATURE_FILE_BYTES))
+        for path in signatures
+    ]
+    beside = plan_file.absolute().parent
+    observed = _observations(beside, plan)
+    ledger = site.open_ledger()
+    journal: Journal | None = None
+    try:
+        trusted = site.trusted_roster(highest_seen=ledger.highest_roster(plan.org))
+        _check_quorum(site, raw, files, ledger, trusted)
+        folder = new_folder(site, keep, plan.incident)
+        journal = begin(site, folder, plan.agent, plan.verb)
+        folder.write("plan.json", raw)
+        folder.write("observations.json", observed)
+        for file in files:
+            folder.write(file.name if file.name.endswith(".sig") else f"{file.name}.sig", file.data)
+        _bring_sealed(beside / "sealed", folder.sealed)
+        lay_out(site, folder, trusted)
+        late = LateJournal()
+        agent = site.agent(plan.agent).ref
+        surroundings = Surroundings(agent, plan.incident, plan.drill, site.clock, folder, site.credentials)
+        connected = connect(planned_reaches(plan), surroundings, late)
+        run = open_run(site, Prepared(plan, raw, folder, connected, trusted, late), journal)
+        return Opened(run, connected, ledger, None)
+    except BaseException:
+        if journal is not None:
+            journal.close()
+        ledger.close()
+        raise
+
+
+def _check_quorum(
+    site: Site, raw: bytes, files: Sequence[SignatureFile], ledger: Ledger, trusted: TrustedRoster
+) -> None:
+    """Refuse before anything is made; the same check runs again when the plan is claimed."""
+    plan = Plan.from_bytes(raw, where="plan")
+    if plan.verb is not Verb.CONTAIN:
+        raise UsageError(f"this plan is for {plan.verb}", remedy="breakglass restore INCIDENT")
+    _, verdict = examine(raw, files, trusted, limits(site, plan, ledger), site.clock.now())
+    if not verdict.met:
+        raise QuorumNotMet(verdict, where=plan.plan_id)
+
+
+def _observations(beside: Path, plan: Plan) -> bytes:
+    path = beside / "observations.json"
+    if not path.is_file():
+        raise UsageError(
+            "the plan's observations.json is not beside it",
+            where=str(path),
+            remedy="keep the two files together",
+        )
+    data = read_regular(path, max_bytes=MAX_OBSERVATIONS_BYTES)
+    if sha256(data) != plan.observations_sha256:
+        raise UsageError("these are not the observations that the plan was made from", where=str(path))
+    return data
+
+
+def _bring_sealed(source: Path, target: Path) -> None:
+    """Bring what planning had to keep, e.g. the commitment's bytes of a token; each is checked when used."""
+    if source.is_dir() and not source.is_symlink():
+        shutil.copytree(source, target, symlinks=True)
+        target.chmod(0o700)
+
+
+def await_signatures(
+    opened: Opened,
+    *,
+    seen: Callable[[QuorumVerdict, Sequence[Rejection]], None],
+    cancelled: Cancelled,
+) -> bool:
+    """Wait until enough persons signed; return False when the operator gave up.
+
+    `seen` is told of every change. Signatures come by the exchange, or are laid into the folder.
+
+    Raises:
+        NotAuthorised: the plan expired, or cannot be run whoever signs.
+    """
+    run = opened.run
+    last: object = None
+    while not cancelled():
+        collect(run.folder, run.site.kit.settings.exchange)
+        verdict = count_signatures(run, opened.ledger)
+        refused = rejections(run.folder, run.digest, run.trusted.roster)
+        if (verdict, refused) != last:
+            last = (verdict, refused)
+            seen(verdict, refused)
+        if verdict.met:
+            return True
+        run.site.clock.sleep(POLL_S)
+    return False
+
+
+def finish(
+    opened: Opened,
+    environ: Mapping[str, str],
+    *,
+    observer: Observer,
+    cancelled: Cancelled,
+) -> Finished:
+    """Carry the authorised plan out and seal the run.
+
+    Raises:
+        NotAuthorised: too few signatures; nothing was changed.
+        StopInProgress: this agent is being stopped already; nothing was changed.
+    """
+    return carry_out(
+        opened.run,
+        opened.connected.providers,
+        opened.ledger,
+        opened.run.site.log_key(environ),
+        observer=observer,
+        cancelled=cancelled,
+    )
