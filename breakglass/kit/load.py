@@ -19,9 +19,9 @@ from breakglass.kit.agents import AGENT_NAME, Cards, Surroundings, read_agent
 from breakglass.kit.complaints import Complaints, did_you_mean, quoted
 from breakglass.kit.fields import Values
 from breakglass.kit.files import read_folder, shown
-from breakglass.kit.model import AgentFile, Kit, KitSettings, Seal
+from breakglass.kit.model import DEFAULT_RUNBOOK, AgentFile, Kit, KitSettings, Seal
 from breakglass.kit.nodes import Node, parse_yaml
-from breakglass.kit.seal import MAX_SEAL_BYTES, SEAL_FILE, differences, read_seal
+from breakglass.kit.seal import MAX_SEAL_BYTES, SEAL_FILE, differences, make_seal, read_seal
 from breakglass.kit.settings import SETTINGS_FILE, read_settings
 from breakglass.model.roster import Roster
 from breakglass.runbook.loader import NAME, read_runbook
@@ -63,11 +63,6 @@ def load_kit(folder: Path, cards: Cards, *, draft: bool = False, absent_ok: bool
     return kit
 
 
-def read_files(folder: Path) -> dict[str, bytes]:
-    """Return the files of a kit as `load_kit` sees them. Raises MalformedInput."""
-    return read_folder(folder, max_bytes=MAX_SEAL_BYTES, skip=_SKIP)
-
-
 @dataclass(frozen=True, slots=True)
 class _Reading:
     """One pass over one kit."""
@@ -98,35 +93,43 @@ class _Reading:
                 )
 
     def kit(self, cards: Cards, *, absent_ok: bool) -> Kit | None:
+        """Read all of it; None where something was noted. What does not parse hides no other mistake."""
         roster = self._roster()
-        known = () if roster is None else tuple(executor.name for executor in roster.executors)
         books = self._runbooks()
-        read = self._yaml(SETTINGS_FILE)
-        if read is None:
+        settings = self._settings(roster, books)
+        default = DEFAULT_RUNBOOK if settings is None else settings.runbook
+        agents = self._agents(Surroundings(cards, tuple(books), default, absent_ok))
+        if settings is None or roster is None:
             return None
-        settings, values = read_settings(read, known, self.complaints)
-        self._agree(settings, values, roster, books)
-        agents = self._agents(Surroundings(cards, tuple(books), settings.runbook, absent_ok))
-        seal, unsealed = self._seal(settings)
-        return (
-            None
-            if roster is None or len(self.complaints)
-            else Kit(
-                folder=self.folder,
-                settings=settings,
-                agents=MappingProxyType(agents),
-                runbooks=MappingProxyType(books),
-                roster=roster,
-                roster_bytes=self.files[ROSTER_FILE],
-                seal_bytes=self.files.get(SEAL_FILE, b""),
-                signatures=self._signatures(f"kit.{settings.version if seal is None else seal.version}/"),
-                roster_signatures=self._signatures(f"roster.{roster.version}/"),
-                digest=sha256(self.files.get(SEAL_FILE, b"")),
-                version=settings.version,
-                expires=settings.expires,
-                unsealed=unsealed,
-            )
+        contents = make_seal(settings, self.files)
+        seal, unsealed = self._seal(contents)
+        if len(self.complaints):
+            return None
+        return Kit(
+            folder=self.folder,
+            settings=settings,
+            agents=MappingProxyType(agents),
+            runbooks=MappingProxyType(books),
+            roster=roster,
+            roster_bytes=self.files[ROSTER_FILE],
+            seal_bytes=self.files.get(SEAL_FILE, b""),
+            signatures=self._signatures(f"kit.{settings.version if seal is None else seal.version}/"),
+            roster_signatures=self._signatures(f"roster.{roster.version}/"),
+            digest=sha256(self.files.get(SEAL_FILE, b"")),
+            version=settings.version,
+            expires=settings.expires,
+            contents=contents,
+            unsealed=unsealed,
         )
+
+    def _settings(self, roster: Roster | None, books: Mapping[str, Runbook]) -> KitSettings | None:
+        node = self._yaml(SETTINGS_FILE)
+        if node is None:
+            return None
+        known = () if roster is None else tuple(executor.name for executor in roster.executors)
+        settings, values = read_settings(node, known, self.complaints)
+        self._agree(settings, values, roster, books)
+        return settings
 
     def _yaml(self, path: str) -> Node | None:
         try:
@@ -188,7 +191,7 @@ class _Reading:
                 values.at("drill"), f"drill: {str(settings.drill).lower()}, but roster.json is {said}"
             )
 
-    def _seal(self, settings: KitSettings) -> tuple[Seal | None, tuple[str, ...]]:
+    def _seal(self, contents: Seal) -> tuple[Seal | None, tuple[str, ...]]:
         if SEAL_FILE not in self.files:
             return None, (f"{SEAL_FILE} is missing; the kit was never sealed",)
         try:
@@ -196,7 +199,7 @@ class _Reading:
         except MalformedInput as error:
             self.complaints.add_error(error, self.at(SEAL_FILE))
             return None, ()
-        return seal, differences(seal, settings, self.files)
+        return seal, differences(seal, contents)
 
     def _signatures(self, folder: str) -> tuple[tuple[str, bytes], ...]:
         return tuple(

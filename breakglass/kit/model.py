@@ -151,6 +151,8 @@ class Kit:
     """sha256 of kit.json."""
     version: int
     expires: Instant
+    contents: Seal
+    """The seal that fits the files as they were read."""
     unsealed: tuple[str, ...]
     """How the files differ from the seal, in words; empty in a kit that was loaded as sealed."""
 

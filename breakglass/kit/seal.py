@@ -59,22 +59,19 @@ def read_seal(data: bytes, *, where: str) -> Seal:
     return seal
 
 
-def differences(seal: Seal, settings: KitSettings, files: Mapping[str, bytes]) -> tuple[str, ...]:
-    """Say, file by file, how a kit differs from its seal; nothing where it is whole."""
+def differences(seal: Seal, contents: Seal) -> tuple[str, ...]:
+    """Say, file by file, how what is there differs from what was sealed; nothing where it does not."""
     sealed = {file.path: file.sha256 for file in seal.files}
+    there = {file.path: file.sha256 for file in contents.files}
     found: list[str] = []
-    for path in sorted(sealed.keys() | {path for path in files if is_covered(path)}):
-        if path not in files:
+    for path in sorted(sealed.keys() | there.keys()):
+        if path not in there:
             found.append(f"{path} is missing; version {seal.version} was sealed with it")
         elif path not in sealed:
             found.append(f"{path} is extra; version {seal.version} was sealed without it")
-        elif sha256(files[path]) != sealed[path]:
+        elif there[path] != sealed[path]:
             found.append(f"{path} was changed after version {seal.version} was sealed")
-    if not found and (seal.org, seal.version, seal.expires) != (
-        settings.org,
-        settings.version,
-        settings.expires,
-    ):
+    if not found and seal != contents:
         found.append(f"{SEAL_FILE} states another org, version or expiry than breakglass.yaml")
     return tuple(found)
 
