@@ -147,3 +147,15 @@ def netns_is_whole(inode: int, member_pids: Collection[int], table: Table) -> bo
         for pid, one in table.items()
         if one.alive and procfs.namespace(pid, "net") == inode
     )
+
+
+def orphans(users: Collection[int], known: Collection[int], table: Table) -> tuple[Process, ...]:
+    """Return the processes of these users that are in no known tree and that nobody else keeps."""
+    return tuple(
+        one
+        for one in table.values()
+        if one.alive
+        and one.pid not in known
+        and (shared := procfs.uids(one.pid) & set(users))
+        and not _keeper(one, min(shared), table)
+    )

@@ -54,19 +54,18 @@ def nets(
             pids.setdefault(inode, []).append(one.pid)
     alone = {one.pid for one in members}
     return tuple(
-        Net(inode, _how(wanted, inode, known.get(inode), alone, table), tuple(found))
+        Net(inode, known[inode] if not found else _how(wanted, inode, alone, table), tuple(found))
         for inode, found in sorted(pids.items())
     )
 
 
-def _how(wanted: Tree, inode: int, was: How | None, alone: set[int], table: Table) -> How:
-    """Decide anew each time; a namespace that lost its last process stays what it was."""
-    by_rule = How.MATCH if wanted.cgroup or wanted.uid is not None else How.SHARED
+def _how(wanted: Tree, inode: int, alone: set[int], table: Table) -> How:
+    """Decide anew each time that members live in it; an empty one stays what it was."""
     if os.geteuid() != 0 and inode == procfs.namespace(os.getpid(), "net"):
         return How.SHARED
-    if was is not None and was is not How.WHOLE:
-        return was
-    return How.WHOLE if exclusive.netns_is_whole(inode, alone, table) else by_rule
+    if exclusive.netns_is_whole(inode, alone, table):
+        return How.WHOLE
+    return How.MATCH if wanted.cgroup or wanted.uid is not None else How.SHARED
 
 
 def selection(wanted: Tree, net: Net, hierarchy: Hierarchy | None) -> dict[str, Json]:
@@ -81,12 +80,14 @@ def selection(wanted: Tree, net: Net, hierarchy: Hierarchy | None) -> dict[str, 
         below = hierarchy.below(wanted.cgroup) if wanted.cgroup else ()
         cgroups = {hierarchy.inode(path) for path in (*below, wanted.hold) if path} - {0}
     inodes = {inode for pid in net.pids for inode in _open_sockets(pid)}
-    return {"all": False, "uid": wanted.uid, "cgroups": sorted(cgroups), "inodes": sorted(inodes)}
+    cgroup_items: list[Json] = [*sorted(cgroups)]
+    inode_items: list[Json] = [*sorted(inodes)]
+    return {"all": False, "uid": wanted.uid, "cgroups": cgroup_items, "inodes": inode_items}
 
 
 def _open_sockets(pid: int) -> set[int]:
     """Return the inodes of the sockets that a process has open."""
-    found = set()
+    found: set[int] = set()
     folder = f"/proc/{pid}/fd"
     try:
         names = os.listdir(folder)  # noqa: PTH208 - a process may hold ten thousand files open

@@ -1,4 +1,4 @@
-"""Tries to connect in the agent's place: from its thawed, empty cgroup, as its user, in its network namespace.
+"""Tries to connect in the agent's place: from its thawed, empty cgroup, as its user, in its namespace.
 
 A probe that was moved into a frozen cgroup would hang, so it waits until nothing of the agent lives.
 """

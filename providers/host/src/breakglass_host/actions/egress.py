@@ -1,4 +1,4 @@
-"""``host.nft.cut_egress``: refuses the agent's traffic with nftables and destroys the sockets that it holds."""
+"""``host.nft.cut_egress``: refuses the agent's traffic with nftables and destroys its held sockets."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from breakglass_host.tree import Tree
 SPEC = ActionSpec(
     name="host.nft.cut_egress",
     capability=Capability.CUT_EGRESS,
-    summary="Refuses new connections of the agent, IPv4 and IPv6, and destroys the connections that it holds.",
+    summary="Refuses the agent's new connections, IPv4 and IPv6, and destroys those that it holds.",
     permissions=("CAP_NET_ADMIN in the agent's network namespace: nftables, SOCK_DESTROY",),
     blast_radius="The peers of the agent's connections see them end. Neighbours' traffic is not matched.",
     reversibility=Reversibility.PARTIAL,
@@ -68,11 +68,9 @@ class CutEgress:
         wanted, hierarchy = tree.of(resource), cgroup.find()
         if why := shared_now(wanted, hierarchy, procfs.scan()):
             raise Denied(f"refused: {why[0]}")
-        failed = []
-        for net in _nets(resource):
-            if netns.reach(net.inode, net.pids):
-                failed.append(_cut(resource, wanted, net, hierarchy))
-        if words := [word for word in failed if word]:
+        reachable = [net for net in _nets(resource) if netns.reach(net.inode, net.pids)]
+        errors = [_cut(resource, wanted, net, hierarchy) for net in reachable]
+        if words := [word for word in errors if word]:
             raise ProviderError(words[0])
 
     def judge(self, resource: Resource, state: State) -> Judgement:

@@ -1,0 +1,187 @@
+"""Turns the agent's tree, as it stands now, into steps, doors and what is left alone."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from breakglass.canon import Json
+from breakglass.model.action import Grade, Verdict
+from breakglass.model.plan import Door, DoorKind, NotTouched
+from breakglass.model.resource import Resource
+from breakglass.provider import Connection, Proposal, ProposedDoor, WaitFor
+from breakglass_host import cgroup, exclusive, membership, network, nft, privilege, procfs
+from breakglass_host.actions import egress, end_tree, freeze, signal_tree
+from breakglass_host.membership import Resolved
+from breakglass_host.network import How, Net
+from breakglass_host.privilege import Privilege
+from breakglass_host.procfs import Process
+from breakglass_host.proposed import Proposed
+
+FREEZE_WAIT_S = 5.0
+SNAPSHOT_WAIT_S = 20.0
+_DEADLINES = {"freeze": 10.0, "kill": 45.0, "egress": 50.0}
+_NO_COPY = 'it is only a shared process tree: "no copy left" cannot be proven'
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The tree and all that was seen of it when planning."""
+
+    resolved: Resolved
+    members: tuple[Process, ...]
+    nets: tuple[Net, ...]
+    privilege: Privilege
+    can_hold: bool
+
+    @property
+    def freeze_key(self) -> str:
+        """Return the key of the first step."""
+        return f"freeze:{self.resolved.tree.name}"
+
+    @property
+    def kill_key(self) -> str:
+        """Return the key of the step that ends the tree."""
+        return f"kill:{self.resolved.tree.name}"
+
+    @property
+    def limit(self) -> str:
+        """Return why the end of the tree can never be proven; empty: it can."""
+        if self.privilege.host:
+            return f"{self.privilege.host[0]}: it has the executor's own privilege"
+        return "" if self.resolved.closed else _NO_COPY
+
+    @property
+    def principal(self) -> Resource:
+        """Return the tree as the resource that a later one is compared with."""
+        found = self.resolved.tree
+        grown = f" {found.pid}@{found.start}" if not self.resolved.closed and found.pid else ""
+        return Resource("process-tree", found.name + grown, f"processes of {found.name}", found.params())
+
+
+def look(connection: Connection) -> Found:
+    """Read the tree once for a plan."""
+    resolved = membership.resolve(connection.reach.settings, connection.incident)
+    table = procfs.scan()
+    members = membership.of_tree(resolved.tree, table, cgroup.find())
+    nets = network.nets(resolved.tree, table, members, {})
+    return Found(resolved, members, nets, privilege.of(members), cgroup.writable() is not None)
+
+
+def propose(connection: Connection, found: Found, snapshots: tuple[str, ...]) -> Proposed:
+    """Propose freeze, egress cut and kill, in the order in which they may start."""
+    not_touched = tuple(NotTouched(_words(why), "not the agent's alone") for why in found.resolved.shared)
+    not_touched += tuple(NotTouched(name, _PROXY) for name in found.privilege.proxies)
+    if found.resolved.empty:
+        return Proposed((), (_nothing(found),), not_touched)
+    cut, cut_doors = _egress(connection, found)
+    waits = (WaitFor(found.freeze_key, FREEZE_WAIT_S), *(WaitFor(key, SNAPSHOT_WAIT_S) for key in snapshots))
+    steps = (_stop(found, is_first=True), *cut, _stop(found, is_first=False, after=waits))
+    doors = (*_privileged(found), *cut_doors, *_strays(found))
+    return Proposed(steps, doors, not_touched)
+
+
+_PROXY = (
+    "a network cut does not reach a unix socket: what is asked through it goes out until the processes end"
+)
+
+
+def _words(text: str) -> str:
+    return text[:500]
+
+
+def _target(found: Found, kind: str, prefix: str = "", extra: Mapping[str, Json] | None = None) -> Resource:
+    wanted = found.resolved.tree
+    params: dict[str, Json] = {**wanted.params(), "limit": found.limit, **(extra or {})}
+    return Resource(kind, prefix + found.principal.id, f"{kind.replace('-', ' ')} {wanted.name}", params)
+
+
+def _stop(found: Found, *, is_first: bool, after: tuple[WaitFor, ...] = ()) -> Proposal:
+    """Propose the freeze or the end, by cgroup or by signals."""
+    if found.can_hold:
+        spec = freeze.SPEC if is_first else end_tree.SPEC
+    else:
+        spec = signal_tree.PAUSE_SPEC if is_first else signal_tree.STOP_SPEC
+    return Proposal(
+        key=found.freeze_key if is_first else found.kill_key,
+        action=spec.name,
+        target=_target(found, "process-tree"),
+        after=after,
+        best_grade=Grade.NONE if found.limit else None,
+        deadline_s=_DEADLINES["freeze" if is_first else "kill"],
+        # Once all of it has ended, with proof, it does not matter that it could not be frozen before.
+        moot_by=(found.kill_key,) if is_first and not found.limit else (),
+    )
+
+
+def _egress(connection: Connection, found: Found) -> tuple[tuple[Proposal, ...], tuple[ProposedDoor, ...]]:
+    """Propose the cut where the agent's traffic can be told apart; else say that it is not cut."""
+    is_shared = any(net.how is How.SHARED for net in found.nets)
+    ended_by = () if found.limit else (found.kill_key,)
+    if nft.program() is None or (is_shared and os.geteuid() != 0) or not found.nets:
+        why = "nft is not installed" if nft.program() is None else egress.SHARED_REASON
+        name = f"egress of {found.resolved.tree.name}"
+        remedy = "it ends with the agent's processes"
+        door = Door(DoorKind.NO_STEP, name, why, remedy, "", (), Verdict.UNKNOWN)
+        return (), (ProposedDoor(door, ended_by or (found.kill_key,)),) if found.nets else ()
+    nets: list[Json] = [{"netns": net.inode, "how": net.how.value} for net in found.nets]
+    limit = found.limit or "; ".join(found.privilege.network)
+    extra: dict[str, Json] = {"nets": nets, "table": nft.table_name(connection.incident), "limit": limit}
+    step = Proposal(
+        key=f"egress:{found.resolved.tree.name}",
+        action=egress.SPEC.name,
+        target=_target(found, "network", "egress:", extra),
+        # Sockets of a shared tree can only be kept closed once it is frozen.
+        after=(WaitFor(found.freeze_key, FREEZE_WAIT_S),) if is_shared else (),
+        best_grade=Grade.NONE if is_shared or limit else None,
+        deadline_s=_DEADLINES["egress"],
+        moot_by=ended_by,
+    )
+    return (step,), ()
+
+
+def _privileged(found: Found) -> tuple[ProposedDoor, ...]:
+    owner = "whoever runs this host"
+    return tuple(
+        ProposedDoor(
+            Door(
+                DoorKind.PRIVILEGED,
+                _words(why),
+                "it has the executor's own privilege here, so no step on this host is proof",
+                "stop it from outside: power the host off, or cut it off at the network",
+                owner,
+                (),
+                Verdict.UNKNOWN,
+            )
+        )
+        for why in found.privilege.host
+    )
+
+
+def _nothing(found: Found) -> ProposedDoor:
+    """Say that there is nothing here that could be stopped without harming somebody else."""
+    shared = found.resolved.shared
+    reason = shared[0] if shared else "the pid file names no process that lives"
+    verdict = Verdict.NOT_CONTAINED if shared else Verdict.UNKNOWN
+    name = f"processes of {found.resolved.tree.name}"
+    remedy = "name a cgroup or a user of the agent's own in the inventory"
+    return ProposedDoor(Door(DoorKind.NO_STEP, name, _words(reason), remedy, "", (), verdict))
+
+
+def _strays(found: Found) -> tuple[ProposedDoor, ...]:
+    """Name processes that may be copies, where the inventory names a cgroup and no user."""
+    wanted = found.resolved.tree
+    if wanted.uid is not None or not wanted.cgroup:
+        return ()
+    table, known = procfs.scan(), {one.pid for one in found.members}
+    users = {uid for pid in known for uid in procfs.uids(pid)} - {0, os.geteuid(), exclusive.NOBODY}
+    strays = exclusive.orphans(users, known, table)
+    reason = "may be copies that the agent made: they are of its user, and nobody else started them"
+    remedy = "name the user in the inventory, if it is the agent's alone"
+    return tuple(
+        ProposedDoor(
+            Door(DoorKind.NO_STEP, f"process {one.id} ({one.name})", reason, remedy, "", (), Verdict.UNKNOWN)
+        )
+        for one in strays[:20]
+    )
