@@ -5,13 +5,13 @@ from __future__ import annotations
 import base64
 import shutil
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from breakglass.authorise.quorum import QuorumNotMet, QuorumVerdict, SignatureFile, examine
 from breakglass.authorise.rejection import Rejection
 from breakglass.authorise.roster_chain import TrustedRoster
-from breakglass.canon import sha256
+from breakglass.canon import Json, sha256
 from breakglass.errors import SignaturesMissing, UsageError
 from breakglass.execute.context import StepEvent
 from breakglass.incident.folder import IncidentFolder
@@ -40,6 +40,8 @@ class Opened:
     ledger: Ledger
     request: str | None
     """The pasteable string; None where the plan is too long for one."""
+    prior: Mapping[int, Mapping[str, Json]] = field(default_factory=dict)
+    """For a restore: what the stop saw before it changed anything, by step."""
 
     def close(self) -> None:
         """Let go of everything; the journal of a run that did not start stays unsealed."""
@@ -217,4 +219,5 @@ def finish(
         opened.run.site.log_key(environ),
         observer=observer,
         cancelled=cancelled,
+        prior=opened.prior,
     )

@@ -16,8 +16,11 @@ from breakglass.journal.reader import read_sealed
 from breakglass.model.plan import MAX_PLAN_BYTES, Pin, Plan
 from breakglass.model.roster import RuleVerb
 from breakglass.plan.restore import RestoreHeader, build_restore
+from breakglass.usecases.approve import publish
 from breakglass.usecases.connections import Connected, LateJournal, Surroundings, connect, planned_reaches
+from breakglass.usecases.contain import Opened
 from breakglass.usecases.prepare import Prepared, lay_out
+from breakglass.usecases.run import begin, open_run
 from breakglass.usecases.site import Site
 
 
@@ -75,6 +78,31 @@ def prepare_restore(
     lay_out(site, folder, trusted)
     late = LateJournal()
     return Prepared(plan, raw, folder, connect_planned(site, stop_folder, plan, late), trusted, late)
+
+
+def open_restore(
+    site: Site,
+    stop_folder: IncidentFolder,
+    request: RestoreRequest,
+    random_bytes: Callable[[int], bytes],
+) -> Opened:
+    """Plan the undo and lay its request out for two signatures of its own. Changes nothing in the world.
+
+    Raises:
+        BreakglassError: as `prepare_restore`.
+    """
+    ledger = site.open_ledger()
+    try:
+        highest = ledger.highest_roster(site.kit.settings.org)
+        prepared = prepare_restore(site, stop_folder, request, random_bytes, highest_seen=highest)
+        journal = begin(site, prepared.folder, prepared.plan.agent, prepared.plan.verb)
+        run = open_run(site, prepared, journal)
+        text = publish(prepared.folder, prepared.raw, None)
+        prior = prior_states(stop_folder, prepared.plan)
+    except BaseException:
+        ledger.close()
+        raise
+    return Opened(run, prepared.connected, ledger, text, prior)
 
 
 def connect_planned(site: Site, stop_folder: IncidentFolder, plan: Plan, late: LateJournal) -> Connected:
