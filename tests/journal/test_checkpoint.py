@@ -90,10 +90,18 @@ def test_a_later_run_has_an_origin_of_its_own() -> None:
 
 
 def test_stock_ssh_keygen_accepts_the_signature(sealed: Path, signer: FileSigner) -> None:
-    """The third party needs no breakglass: namespace, key and bytes check out, and one changed byte does not."""
+    """The third party needs no breakglass: namespace, key and bytes hold, one more byte does not."""
     need("ssh-keygen", shutil.which("ssh-keygen") is not None, "no OpenSSH here")
     (sealed / "allowed_signers").write_text(f"bastion-1 {signer.public_line}\n")
-    command = ["ssh-keygen", "-Y", "verify", "-f", sealed / "allowed_signers", "-I", "bastion-1"]
+    command: list[str | Path] = [
+        "ssh-keygen",
+        "-Y",
+        "verify",
+        "-f",
+        sealed / "allowed_signers",
+        "-I",
+        "bastion-1",
+    ]
     command += ["-n", f"breakglass-checkpoint-v1@{ORG}", "-s", sealed / "checkpoint.sig"]
     text = (sealed / "checkpoint").read_bytes()
 
@@ -121,7 +129,11 @@ def test_a_whole_folder_verifies_with_a_pinned_key(sealed: Path, signer: FileSig
     """Chain, checkpoint and signature hold, and there is nothing to add."""
     check = verify_folder(sealed, signer.public_line)
 
-    assert check.ok and check.sealed and check.chain_ok and check.checkpoint_ok and check.signature_ok
+    assert check.ok
+    assert check.sealed
+    assert check.chain_ok
+    assert check.checkpoint_ok
+    assert check.signature_ok
     assert (6, "example.com/bastion-1/INC-1") == (check.records, check.origin)
     assert PublicKey.parse(signer.public_line).fingerprint == check.key
     assert () == check.notes
@@ -131,7 +143,8 @@ def test_without_a_kit_the_key_is_said_not_to_be_pinned(sealed: Path) -> None:
     """The folder's own key proves that nothing changed, not who wrote it."""
     check = verify_folder(sealed, None)
 
-    assert check.ok and not check.key_pinned
+    assert check.ok
+    assert not check.key_pinned
     assert (KEY_NOT_PINNED,) == check.notes
 
 
@@ -140,7 +153,10 @@ def test_another_log_key_is_refused(tmp_path: Path, sealed: Path) -> None:
     (tmp_path / "other").mkdir()
     check = verify_folder(sealed, log_signer(tmp_path / "other").public_line)
 
-    assert not check.ok and check.chain_ok and check.checkpoint_ok and not check.signature_ok
+    assert not check.ok
+    assert check.chain_ok
+    assert check.checkpoint_ok
+    assert not check.signature_ok
     assert "not signed by the log key" in check.problems[0]
 
 
@@ -177,7 +193,9 @@ def test_an_unsealed_run_is_whole_so_far(tmp_path: Path) -> None:
         file.write(b"torn")
     check = verify_folder(tmp_path, None)
 
-    assert check.ok and not check.sealed and not check.signature_ok
+    assert check.ok
+    assert not check.sealed
+    assert not check.signature_ok
     assert NOT_SEALED in check.notes
     assert any("4 bytes" in note for note in check.notes)
 
@@ -209,7 +227,9 @@ def test_a_checkpoint_for_another_journal_does_not_fit(
         (sealed / name).write_bytes((other / name).read_bytes())
     check = verify_folder(sealed, signer.public_line)
 
-    assert check.signature_ok and not check.checkpoint_ok and not check.ok
+    assert check.signature_ok
+    assert not check.checkpoint_ok
+    assert not check.ok
     with pytest.raises(RecordDamaged, match="not those"):
         read_sealed(sealed)
 

@@ -119,7 +119,7 @@ def test_the_file_is_private_whatever_the_umask(tmp_path: Path) -> None:
 
 
 def test_sixteen_threads_lose_and_mix_nothing(tmp_path: Path) -> None:
-    """Every record is there when `append` returns, each thread's own records in its order, the chain whole."""
+    """Every record is there when `append` returns, each thread's own in its order, the chain whole."""
     path = tmp_path / "journal.jsonl"
     missing: list[Record] = []
 
