@@ -333,7 +333,9 @@ def test_the_walked_example_closes_a_gate_and_opens_it_again(
         credentials=_NoSecrets(),
     )
 
-    provider = registry.card("acme").connect(connection)
+    card = registry.card("acme")
+    registry.require(card)
+    provider = card.connect(connection)
     target = provider.discover().proposals[0].target
     action = provider.actions["acme.gate.close"]
     before = action.observe(target)
