@@ -6,11 +6,13 @@ import hashlib
 import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from breakglass import errors
 from breakglass.clock import SystemClock
 from breakglass.journal.sealing import seal
 from breakglass.journal.writer import Journal
@@ -181,3 +183,28 @@ def test_the_printed_lines_refuse_what_was_not_signed(incident: Path, tmp_path: 
 def test_the_printed_lines_are_a_dozen() -> None:
     """What must be trusted by reading is short enough to be read."""
     assert len(block("verify-journal").splitlines()) <= 18
+
+
+def test_every_command_that_the_readme_names_exists() -> None:
+    """What a reader copies from the README is a command of this program."""
+    named = {
+        " ".join(word for word in words.split() if word.islower())
+        for words in re.findall(r"`breakglass ((?:[a-z]+ ?){1,2})", README)
+    }
+    assert {"stop", "plan", "approve", "resume", "restore", "kit init", "journal verify"} <= named
+    missing = [
+        command
+        for command in sorted(named)
+        if subprocess.run(
+            [sys.executable, "-m", "breakglass", *command.split(), "--help"], capture_output=True, check=False
+        ).returncode
+    ]
+
+    assert [] == missing
+
+
+def test_the_exit_codes_are_those_of_the_program() -> None:
+    """The table has one row for each code of errors.py, and no other."""
+    table = {int(code) for code in re.findall(r"^\| (\d+) \|", README, re.MULTILINE)}
+
+    assert {value for name, value in vars(errors).items() if name.startswith("EXIT_")} == table
