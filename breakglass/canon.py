@@ -27,6 +27,7 @@ JsonObject = Mapping[str, Json]
 MAX_INTEGER = 2**53 - 1
 MAX_DEPTH = 64
 _KEY = re.compile(r"[a-z][a-z0-9_]*", re.ASCII)
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _UNREADABLE = frozenset({"Cc", "Cf", "Co", "Cs"})
 
 
@@ -136,5 +137,5 @@ def _check(value: Json, *, where: str, profile: Profile, depth: int) -> None:
 def _check_text(text: str, *, where: str, profile: Profile) -> None:
     if profile is Profile.HUMAN and (found := unreadable(text)) is not None:
         raise MalformedInput(f"character {found} may not stand in text that people read", where=where)
-    if profile is Profile.DATA and any("\ud800" <= character <= "\udfff" for character in text):
+    if profile is Profile.DATA and _SURROGATE.search(text):
         raise MalformedInput("lone surrogate", where=where)
