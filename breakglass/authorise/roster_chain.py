@@ -183,6 +183,10 @@ def _check_link(previous: TrustedRoster, roster: Roster) -> None:
         )
     if roster.issued < old.issued:
         raise NotAuthorised(f"roster version {roster.version} was issued before version {old.version}")
+    if not set(old.revoked_keys) <= set(roster.revoked_keys):
+        raise NotAuthorised(
+            f"roster version {roster.version} takes back a revocation of version {old.version}"
+        )
     if roster.drill != old.drill:
         raise NotAuthorised("a drill's roster and a real one do not follow each other")
 

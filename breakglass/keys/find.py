@@ -75,8 +75,9 @@ def _in_agent(entries: Mapping[PublicKey, OperatorKey], environ: Mapping[str, st
 
 
 def _in_keyring(entries: Mapping[PublicKey, OperatorKey], environ: Mapping[str, str]) -> KeyringSigner | None:
-    """Ask the keyring only for keys that the roster says are there: asking may pop up a window."""
-    for key, entry in entries.items():
-        if entry.store is KeyStore.KEYRING and load(key, environ) is not None:
+    """Ask first for what the roster says is there; a roster may be wrong about where a software key lies."""
+    software = [(key, entry.store) for key, entry in entries.items() if not key.hardware]
+    for key, _ in sorted(software, key=lambda item: item[1] is not KeyStore.KEYRING):
+        if load(key, environ) is not None:
             return KeyringSigner(key, environ)
     return None

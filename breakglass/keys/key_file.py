@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Final
 
 from breakglass.errors import NotAuthorised, UsageError
-from breakglass.keys.public_key import PublicKey
 from breakglass.keys.secret_key import MAX_PEM_BYTES, SecretKey, read_header
 from breakglass.model.roster import KeyStore
 
@@ -77,19 +76,24 @@ def read_private(path: Path) -> bytes:
         handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:
         raise NotAuthorised(f"cannot read the private key: {error.strerror}", where=str(path)) from error
-    with os.fdopen(handle, "rb") as file:
-        found = os.fstat(handle)
-        if not stat.S_ISREG(found.st_mode):
-            raise NotAuthorised("the private key is not a plain file", where=str(path))
-        if found.st_uid != os.geteuid():
-            raise NotAuthorised("the private key belongs to somebody else", where=str(path))
-        if found.st_mode & _OTHERS:
-            raise NotAuthorised(
-                f"others may use the private key (mode {stat.S_IMODE(found.st_mode):04o})",
-                where=str(path),
-                remedy=f"chmod 600 {path}",
-            )
-        return file.read(MAX_PEM_BYTES + 1)
+    try:
+        _check_private(os.fstat(handle), path)
+        return os.read(handle, MAX_PEM_BYTES + 1)
+    finally:
+        os.close(handle)
+
+
+def _check_private(found: os.stat_result, path: Path) -> None:
+    if not stat.S_ISREG(found.st_mode):
+        raise NotAuthorised("the private key is not a plain file", where=str(path))
+    if found.st_uid != os.geteuid():
+        raise NotAuthorised("the private key belongs to somebody else", where=str(path))
+    if found.st_mode & _OTHERS:
+        raise NotAuthorised(
+            f"others may use the private key (mode {stat.S_IMODE(found.st_mode):04o})",
+            where=str(path),
+            remedy=f"chmod 600 {path}",
+        )
 
 
 def generate(path: Path, passphrase: bytes | None, comment: str, *, allow_plain: bool = False) -> str:
@@ -120,15 +124,3 @@ def _write_new(path: Path, data: bytes, mode: int) -> None:
         file.write(data)
         file.flush()
         os.fsync(handle)
-
-
-def read_public(path: Path) -> PublicKey:
-    """Return the key of a .pub file. Raises NotAuthorised when it is not one that breakglass accepts."""
-    try:
-        text = path.read_bytes()[: 4 * 1024].decode("utf-8", "replace")
-    except OSError as error:
-        raise NotAuthorised(f"cannot read the public key: {error.strerror}", where=str(path)) from error
-    try:
-        return PublicKey.parse(text.strip())
-    except NotAuthorised as error:
-        raise NotAuthorised(error.what, where=str(path)) from error

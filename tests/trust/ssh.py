@@ -85,3 +85,11 @@ def certify(authority: Path, public: Path) -> None:
         check=True,
         stdin=subprocess.DEVNULL,
     )
+
+
+def public_of(key: Path, passphrase: str) -> str:
+    """Have ssh-keygen open a private key and return its public line, without the comment."""
+    done = subprocess.run(
+        ["ssh-keygen", "-y", "-P", passphrase, "-f", str(key)], capture_output=True, check=True, text=True
+    )
+    return " ".join(done.stdout.split()[:2])

@@ -152,6 +152,19 @@ def test_a_second_version_that_does_not_follow(
     assert reason in first.refusal()
 
 
+def test_a_revocation_is_never_taken_back(tmp_path: Path, team: Team) -> None:
+    """The list of revoked keys only grows."""
+    revoking = dataclasses.replace(team.roster, revoked_keys=("SHA256:gone",))
+    folder = Folder(tmp_path, publish_roster(tmp_path, revoking, [team.alice, team.bob]))
+    folder.publish(
+        dataclasses.replace(next_roster(revoking, NOON.plus(60)), revoked_keys=("SHA256:other",)),
+        team.alice,
+        team.bob,
+    )
+
+    assert "roster version 2 takes back a revocation of version 1" == folder.refusal()
+
+
 def test_a_version_that_skips_one(first: Folder, team: Team) -> None:
     """Version 3 in the place of version 2."""
     skipped = dataclasses.replace(next_roster(team.roster, NOON.plus(60)), version=3)
