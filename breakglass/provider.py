@@ -6,9 +6,11 @@ three steps: the name alone (package metadata), the card (no SDK import), and `C
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from pathlib import Path
 from typing import Protocol
 
 from breakglass.canon import Json, JsonObject
@@ -254,6 +256,53 @@ class Setting:
     required: bool = False
 
 
+class Started(Protocol):
+    """What runs in a drill's sandbox."""
+
+    @property
+    def listeners(self) -> tuple[socket.socket, ...]:
+        """Return the sockets that listen inside, to be served from outside, in the order asked for."""
+        ...
+
+
+class AgentHome(Protocol):
+    """A place where a drill's agent lives, made by a provider; nobody else is in it."""
+
+    @property
+    def uid(self) -> int:
+        """Return the user that the agent runs as."""
+        ...
+
+    @property
+    def reach(self) -> Mapping[str, str]:
+        """Return how an inventory names what runs here."""
+        ...
+
+    def start(
+        self,
+        command: Sequence[str],
+        *,
+        env: Mapping[str, str],
+        cwd: Path,
+        listen: Sequence[tuple[str, int]] = (),
+        output: Path | None = None,
+    ) -> Started:
+        """Start the agent. Raises Unsupported: the kernel refused."""
+        ...
+
+    def stop(self) -> None:
+        """End what still runs and remove what was made; safe to repeat."""
+        ...
+
+
+class MakeHome(Protocol):
+    """Makes a place for a drill's agent; `privileged`: with root's means, else as an ordinary user."""
+
+    def __call__(self, name: str, folder: Path, *, privileged: bool) -> AgentHome:
+        """Make it. Raises Unsupported: it cannot be made here."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Card:
     """What is known of a provider without importing its SDK."""
@@ -274,4 +323,6 @@ class Card:
     """Environment variables that redirect calls: exit 2 for a real plan. A trailing ``*`` is a prefix."""
     ignores: tuple[str, ...] = ()
     """Environment variables that choose a region, profile or context: ignored, and named in the header."""
+    home: MakeHome | None = None
+    """Where a drill's agent can live; None: this provider has no such place."""
     api_version: int = API_VERSION

@@ -22,6 +22,7 @@ from breakglass.keys.signer import Signer
 from breakglass.kit.load import load_kit
 from breakglass.kit.model import AgentFile, ExecutorSetting, Kit
 from breakglass.provider import Card
+from breakglass.usecases.kit import require_signed
 
 REAL_STATE = Path("/var/lib/breakglass")
 REAL_ANCHOR = Path("/etc/breakglass/anchor")
@@ -77,8 +78,11 @@ class Site:
         return Ledger.open(self.state, self.clock, create=True)
 
     def trusted_roster(self, *, highest_seen: int) -> TrustedRoster:
-        """Verify the roster's chain from the anchor. Raises NotAuthorised."""
-        return load_trusted(self.kit.folder, Anchor.read(self.anchor), highest_seen, self.clock.now())
+        """Verify the roster's chain from the anchor, and the kit's own signatures. Raises NotAuthorised."""
+        now = self.clock.now()
+        trusted = load_trusted(self.kit.folder, Anchor.read(self.anchor), highest_seen, now)
+        require_signed(self.kit, trusted, now)
+        return trusted
 
     def executor(self) -> ExecutorSetting:
         """Return the executor that this machine is: named for its host, or the only one of a drill.
