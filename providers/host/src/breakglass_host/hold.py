@@ -79,27 +79,22 @@ def gather(wanted: Tree, *, within_s: float = 3.0) -> None:
         signals.send_all([one for one in paused if one.pid in inside], signal.SIGCONT)
 
 
-def outside(hierarchy: Hierarchy, wanted: Tree) -> tuple[tuple[Process, ...], tuple[Process, ...]]:
-    """Return the members, and those of them that are not in the hold."""
-    found = membership.of_tree(wanted, procfs.scan(), hierarchy)
-    inside = hierarchy.pids(wanted.hold)
-    return found, tuple(one for one in found if one.pid not in inside)
-
-
 def _gather_rest(hierarchy: Hierarchy, wanted: Tree, until: float) -> tuple[Process, ...]:
     paused: tuple[Process, ...] = ()
-    before: tuple[Process, ...] | None = None
+    before: tuple[str, ...] | None = None
     tries = 0
     while True:
-        found, strays = outside(hierarchy, wanted)
-        if not strays and before is not None and [one.id for one in before] == [one.id for one in found]:
+        seen = membership.look(wanted)
+        inside = hierarchy.pids(wanted.hold)
+        found = tuple(one.id for one in seen.members)
+        strays = tuple(one for one in seen.members if one.pid not in inside)
+        if not strays and not seen.torn and before == found:
             return paused
         if time.monotonic() > until:
             raise ProviderError(f"{len(strays)} processes of the agent still run outside of its hold")
-        table = {one.pid: one for one in strays}
-        if refused := exclusive.refusal(list(table), procfs.scan()) if strays else "":
+        if strays and (refused := exclusive.refusal([one.pid for one in strays], seen.table)):
             raise Denied(f"refused: {refused}")
-        if strays and tries > _PATIENCE and wanted.uid is not None:
+        if (seen.torn or tries > _PATIENCE) and wanted.uid is not None:
             paused += tuple(one for one in strays if not signals.stopped(one))
             signals.send_user(wanted.uid, signal.SIGSTOP)
         for one in strays:

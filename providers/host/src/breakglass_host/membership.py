@@ -61,6 +61,23 @@ def members(settings: JsonObject, incident: str = "") -> tuple[Process, ...]:
     return of_tree(found, procfs.scan(), cgroup.find(), holds=held)
 
 
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """The members of a tree in one reading of /proc."""
+
+    members: tuple[Process, ...]
+    torn: bool
+    """One may have been missed: the user forks faster than /proc can be read, and no cgroup says more."""
+    table: Table
+
+
+def look(wanted: Tree) -> Seen:
+    """Read the members now. A cgroup and a pid namespace say themselves whether anything is left."""
+    scan = procfs.scan_whole()
+    found = of_tree(wanted, scan.table, cgroup.find())
+    return Seen(found, scan.torn and wanted.uid is not None, scan.table)
+
+
 def of_tree(
     wanted: Tree, table: Table, hierarchy: Hierarchy | None, *, holds: tuple[str, ...] = ()
 ) -> tuple[Process, ...]:

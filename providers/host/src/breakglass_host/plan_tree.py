@@ -63,10 +63,10 @@ class Found:
 def look(connection: Connection) -> Found:
     """Read the tree once for a plan."""
     resolved = membership.resolve(connection.reach.settings, connection.incident)
-    table = procfs.scan()
-    members = membership.of_tree(resolved.tree, table, cgroup.find())
-    nets = network.nets(resolved.tree, table, members, {})
-    return Found(resolved, members, nets, privilege.of(members), cgroup.writable() is not None)
+    seen = membership.look(resolved.tree)
+    nets = network.nets(resolved.tree, seen.table, seen.members, {})
+    can_hold = cgroup.writable() is not None
+    return Found(resolved, seen.members, nets, privilege.of(seen.members), can_hold)
 
 
 def propose(connection: Connection, found: Found, snapshots: tuple[str, ...]) -> Proposed:

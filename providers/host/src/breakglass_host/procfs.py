@@ -73,13 +73,56 @@ def process(pid: int) -> Process | None:
     return Process(pid, int(fields[_START_TIME]), int(fields[1]), printable, fields[0].decode())
 
 
+@dataclass(frozen=True, slots=True)
+class Scan:
+    """One reading of all of /proc."""
+
+    table: Table
+    torn: bool
+    """Processes came and went faster than they could be read, so one may have been missed."""
+
+
 def scan() -> dict[int, Process]:
     """Return every process that is not a thread of the kernel, zombies among them."""
-    found = {}
-    for name in os.listdir("/proc"):  # noqa: PTH208 - a Path for each process is too slow before a freeze
-        if name.isdecimal() and (one := process(int(name))) is not None:
-            found[one.pid] = one
-    return found
+    return dict(scan_whole().table)
+
+
+def scan_whole() -> Scan:
+    """Read every process, and look again until nothing new was gone before it could be read.
+
+    A program that forks and ends at once is never there when its pid is looked up, but its next pid is
+    always in a new listing (the kernel lists by rising pid). So a listing without an unreadable new pid
+    proves that there is no such program.
+    """
+    found: dict[int, Process] = {}
+    done: set[int] = set()
+    for _ in range(_LISTINGS):
+        new = _pids() - done
+        gone = _read_into(found, new)
+        if done and not gone:
+            return Scan(found, torn=False)
+        done |= new
+    return Scan(found, torn=True)
+
+
+_LISTINGS = 30
+"""A listing takes about 0.3 ms: on a busy machine one of these finds a moment without a fork."""
+
+
+def _pids() -> set[int]:
+    return {int(name) for name in os.listdir("/proc") if name.isdecimal()}  # noqa: PTH208 - a Path for each process is too slow before a freeze
+
+
+def _read_into(found: dict[int, Process], pids: Iterable[int]) -> bool:
+    """Read these processes; return True when one was gone before it could be read."""
+    gone = False
+    for pid in pids:
+        one = process(pid)
+        if one is not None:
+            found[pid] = one
+        elif read(f"/proc/{pid}/stat") is None:
+            gone = True
+    return gone
 
 
 def status(pid: int) -> dict[str, str] | None:

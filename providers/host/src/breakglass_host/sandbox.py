@@ -105,11 +105,9 @@ class HostSandbox:
             with theirs:
                 self._child = self._launch(command, theirs, env=env, cwd=cwd, listen=listen, output=output)
             handles = _receive(ours, 1 + len(listen), self._child)
+            pid = int(struct.unpack("=i", ours.recv(4))[0])
             if self._hierarchy is None:
-                pid = int(struct.unpack("=i", ours.recv(4))[0])
                 self._child.wait(_START_S)
-            else:
-                pid = self._child.pid
             self._init = procfs.process(pid)
             self.pid_file.write_text(f"{pid}\n")
             ours.send(b"go")
@@ -191,7 +189,9 @@ def _free_uid() -> int:
     """Return a uid that no account has and nothing runs as."""
     used = {uid for pid in procfs.scan() for uid in procfs.uids(pid)}
     used |= {entry.pw_uid for entry in pwd.getpwall()}
-    return next(uid for uid in range(_FIRST_UID, _LAST_UID) if uid not in used)
+    free = [uid for uid in range(_FIRST_UID, _LAST_UID) if uid not in used]
+    # Two programs that choose at the same time should not choose the same.
+    return free[os.getpid() % len(free)]
 
 
 def _end_cgroups(hierarchy: Hierarchy, path: str, short: str) -> None:

@@ -89,6 +89,7 @@ def _as_root(request: dict[str, Any], control: socket.socket) -> NoReturn:
     os.setresgid(request["uid"], request["uid"], request["uid"])
     os.setresuid(request["uid"], request["uid"], request["uid"])
     _drop_all()
+    control.send(struct.pack("=i", os.getpid()))
     _wait_for_go(control)
     _become(request["command"])
 

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable
 
 from breakglass.errors import Denied
 from breakglass_host import procfs
+from breakglass_host.membership import Seen
 from breakglass_host.procfs import Process
 
 _STOPPED = frozenset("Tt")
@@ -51,10 +52,8 @@ def send_user(uid: int, number: signal.Signals) -> None:
     subprocess.run(command, check=False, capture_output=True, timeout=10)  # noqa: S603 - our own interpreter, two integers
 
 
-def stop_until_still(
-    look: Callable[[], tuple[Process, ...]], *, uid: int | None, within_s: float
-) -> tuple[Process, ...]:
-    """Send SIGSTOP until two scans agree that every member is stopped; return the last scan.
+def stop_until_still(look: Callable[[], Seen], *, uid: int | None, within_s: float) -> None:
+    """Send SIGSTOP until two scans agree that every member is stopped, or the time is over.
 
     Raises:
         Denied: the kernel does not let us signal a member.
@@ -62,15 +61,13 @@ def stop_until_still(
     until, before, rounds = time.monotonic() + within_s, None, 0
     while True:
         seen = look()
-        running = [one for one in seen if not stopped(one)]
-        if not running and before == seen:
-            return seen
-        if time.monotonic() > until:
-            return seen
-        if rounds > _PATIENCE and uid is not None and os.geteuid() == 0:
+        running = [one for one in seen.members if not stopped(one)]
+        if time.monotonic() > until or (not running and not seen.torn and before == seen.members):
+            return
+        if (seen.torn or rounds > _PATIENCE) and uid is not None and os.geteuid() == 0:
             send_user(uid, signal.SIGSTOP)
         send_all(running, signal.SIGSTOP)
-        before, rounds = seen, rounds + 1
+        before, rounds = seen.members, rounds + 1
         if not running:
             time.sleep(0.001)
 
@@ -80,9 +77,9 @@ _PATIENCE = 3
 
 
 def kill_until_gone(
-    look: Callable[[], tuple[Process, ...]], *, uid: int | None, first: Process | None, within_s: float
-) -> tuple[Process, ...]:
-    """Send SIGKILL until two scans find nothing; `first`, the first of a pid namespace, goes first.
+    look: Callable[[], Seen], *, uid: int | None, first: Process | None, within_s: float
+) -> None:
+    """Send SIGKILL until two scans find nothing, or time is over; `first` of a pid namespace goes first.
 
     Raises:
         Denied: the kernel does not let us signal a member.
@@ -92,10 +89,11 @@ def kill_until_gone(
         send_all([first], signal.SIGKILL)
     while True:
         seen = look()
-        empty = 0 if seen else empty + 1
+        is_left = bool(seen.members) or seen.torn
+        empty = 0 if is_left else empty + 1
         if empty > 1 or time.monotonic() > until:
-            return seen
-        if seen and uid is not None and os.geteuid() == 0:
+            return
+        if is_left and uid is not None and os.geteuid() == 0:
             send_user(uid, signal.SIGKILL)
-        send_all(seen, signal.SIGKILL)
+        send_all(seen.members, signal.SIGKILL)
         time.sleep(0.002)

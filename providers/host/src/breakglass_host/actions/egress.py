@@ -116,9 +116,9 @@ def _table(resource: Resource) -> tuple[str, str]:
 
 
 def _nets(resource: Resource) -> tuple[Net, ...]:
-    wanted, table = tree.of(resource), procfs.scan()
-    members = membership.of_tree(wanted, table, cgroup.find())
-    found = network.nets(wanted, table, members, network.planned(resource.params.get("nets")))
+    wanted = tree.of(resource)
+    seen = membership.look(wanted)
+    found = network.nets(wanted, seen.table, seen.members, network.planned(resource.params.get("nets")))
     for net in found:
         netns.reach(net.inode, net.pids)
     return found

@@ -43,7 +43,7 @@ def judge_ended(resource: Resource, state: State) -> Judgement:
     if why := lost_exclusivity(state):
         return Judgement(Verdict.UNKNOWN, f"not the agent's alone: {why}", Grade.NONE)
     found = processes(state)
-    if found or flag(state, wanted.hold, "populated"):
+    if found or any(flag(state, path, "populated") for path in (wanted.hold, wanted.cgroup)):
         return Judgement(Verdict.NOT_CONTAINED, f"{len(found)} processes of the agent still live")
     if limit := resource.params.get("limit"):
         return Judgement(Verdict.CONTAINED, f"nothing that is known of it runs, but {limit}", Grade.NONE)

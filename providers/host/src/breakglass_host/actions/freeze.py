@@ -44,8 +44,7 @@ SPEC = ActionSpec(
 
 def read_tree(wanted: Tree, hierarchy: Hierarchy | None) -> State:
     """Read the members, the tree's own cgroup and its hold."""
-    table = procfs.scan()
-    found = membership.of_tree(wanted, table, hierarchy)
+    seen = membership.look(wanted)
     objects: dict[str, Json] = {}
     inside: dict[str, set[int]] = {}
     if hierarchy is not None:
@@ -53,14 +52,14 @@ def read_tree(wanted: Tree, hierarchy: Hierarchy | None) -> State:
             if path:
                 objects[f"cgroup:{path}"] = read_cgroup(hierarchy, path)
                 inside[path] = hierarchy.pids(path)
-    for one in found:
+    for one in seen.members:
         own = next((path for path, pids in inside.items() if one.pid in pids), None) or procfs.cgroup(one.pid)
         objects[f"process:{one.id}"] = {"name": one.name, "cgroup": own or "", "state": one.state}
-    if shared := shared_now(wanted, hierarchy, table):
+    if shared := shared_now(wanted, hierarchy, seen.table):
         objects["shared"] = list(shared)
-    return State(
-        objects, complete=procfs.process(1) is not None or wanted.pidns != 0, note="process 1 is hidden"
-    )
+    if seen.torn:
+        return State(objects, complete=False, note="processes come and go faster than /proc can be read")
+    return State(objects, complete=1 in seen.table or wanted.pidns != 0, note="process 1 is hidden")
 
 
 def shared_now(wanted: Tree, hierarchy: Hierarchy | None, table: procfs.Table) -> tuple[str, ...]:
@@ -82,8 +81,14 @@ def read_cgroup(hierarchy: Hierarchy, path: str) -> Json:
         "exists": True,
         "freeze": hierarchy.is_set_to_freeze(path),
         "frozen": now.frozen,
-        "populated": now.populated,
+        "populated": now.populated and not _only_our_probe(hierarchy, path),
     }
+
+
+def _only_our_probe(hierarchy: Hierarchy, path: str) -> bool:
+    """Return True while nothing but a probe is in it; an empty list may be a process too quick to list."""
+    inside = hierarchy.pids(path)
+    return bool(inside) and inside <= exclusive.probe_pids(hierarchy, path)
 
 
 def flag(state: State, path: str, key: str) -> bool:
@@ -133,7 +138,7 @@ class FreezeTree:
             return Judgement(Verdict.UNKNOWN, f"not the agent's alone: {why}", Grade.NONE)
         found = processes(state)
         strays = [one for one, path in found.items() if not cgroup.is_at_or_below(path, wanted.hold)]
-        if strays:
+        if strays or (wanted.cgroup and flag(state, wanted.cgroup, "populated")):
             return Judgement(Verdict.NOT_CONTAINED, f"{len(strays)} of {len(found)} processes are not frozen")
         if not found and not flag(state, wanted.hold, "populated"):
             return Judgement(Verdict.CONTAINED, "nothing of the tree runs")

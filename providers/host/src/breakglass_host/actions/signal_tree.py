@@ -17,11 +17,9 @@ from breakglass.model.action import (
 )
 from breakglass.model.resource import Resource, State
 from breakglass.provider import Connection, Outcome, Reversal
-from breakglass_host import cgroup, membership, procfs, signals, tree
+from breakglass_host import cgroup, membership, signals, tree
 from breakglass_host.actions.end_tree import ended, judge_ended
 from breakglass_host.actions.freeze import lost_exclusivity, processes, read_tree
-from breakglass_host.procfs import Process
-from breakglass_host.tree import Tree
 
 PAUSE_SPEC = ActionSpec(
     name="host.process.pause_tree",
@@ -58,10 +56,6 @@ STOP_SPEC = ActionSpec(
 )
 
 
-def _look(wanted: Tree) -> tuple[Process, ...]:
-    return membership.of_tree(wanted, procfs.scan(), cgroup.find())
-
-
 def _refuse(before: State) -> None:
     if why := lost_exclusivity(before):
         raise Denied(f"refused: {why}")
@@ -84,7 +78,7 @@ class PauseTree:
         """Stop every member; refuses when the tree is not the agent's alone any more."""
         _refuse(before)
         wanted = tree.of(resource)
-        signals.stop_until_still(lambda: _look(wanted), uid=wanted.uid, within_s=2.0)
+        signals.stop_until_still(lambda: membership.look(wanted), uid=wanted.uid, within_s=2.0)
 
     def judge(self, resource: Resource, state: State) -> Judgement:
         """Contained: each member that is known is stopped; a tree that is not closed proves no more."""
@@ -99,7 +93,7 @@ class PauseTree:
 
     def revert(self, resource: Resource, before: State, now: State) -> Reversal:
         """Let those go on that were running before the stop."""
-        alive = {f"process:{one.id}": one for one in _look(tree.of(resource))}
+        alive = {f"process:{one.id}": one for one in membership.look(tree.of(resource)).members}
         was, is_now, outcomes = _stopped(before), _stopped(now), {}
         for key, was_stopped in was.items():
             if key not in alive:
@@ -142,7 +136,7 @@ class StopTree:
         _refuse(before)
         wanted = tree.of(resource)
         first = wanted.root if wanted.pidns else None
-        signals.kill_until_gone(lambda: _look(wanted), uid=wanted.uid, first=first, within_s=3.0)
+        signals.kill_until_gone(lambda: membership.look(wanted), uid=wanted.uid, first=first, within_s=3.0)
 
     def judge(self, resource: Resource, state: State) -> Judgement:
         """Contained: nothing of the tree lives, where the tree is closed."""
