@@ -1,0 +1,1 @@
+"""The actions of the provider, one capability a file."""
