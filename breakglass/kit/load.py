@@ -31,6 +31,7 @@ ROSTER_FILE = "roster.json"
 REMEDY = "Fix the file, then: breakglass kit check"
 _SKIP = frozenset({".git"})
 _SAMPLE = ".sample"
+_STEM = {"agents": AGENT_NAME, "runbooks": NAME}
 _FOLDER_OF_SIGNATURES = re.compile(r"(?:kit|roster)\.[1-9][0-9]*")
 
 
@@ -79,17 +80,13 @@ class _Reading:
         """Complain about files that look as if they counted and do not."""
         for path in self.files:
             top, _, rest = path.partition("/")
-            if top in {"agents", "runbooks"}:
-                pattern = AGENT_NAME if top == "agents" else NAME
-                stem = rest.removesuffix(".yaml")
-                if rest.endswith(_SAMPLE) and "/" not in rest:
-                    continue
-                if stem == rest or re.fullmatch(pattern, stem) is None:
+            if top in _STEM:
+                if _stem(path) is None and ("/" in rest or not rest.endswith(_SAMPLE)):
                     self.complaints.add(self.at(path), f"is not loaded: {top} are files named <name>.yaml")
             elif rest and _FOLDER_OF_SIGNATURES.fullmatch(top) is None:
-                near = did_you_mean(top, ("agents", "runbooks"))
+                near = did_you_mean(top, tuple(_STEM))
                 self.complaints.add(
-                    self.at(path), f"unknown folder {quoted(top)}{near}", "a kit has: agents, runbooks"
+                    self.at(path), f"unknown folder {quoted(top)}{near}", f"a kit has: {', '.join(_STEM)}"
                 )
 
     def kit(self, cards: Cards, *, absent_ok: bool) -> Kit | None:
@@ -165,11 +162,8 @@ class _Reading:
         return agents
 
     def _named(self, folder: str) -> list[tuple[str, str]]:
-        return [
-            (path, path.removeprefix(f"{folder}/").removesuffix(".yaml"))
-            for path in sorted(self.files)
-            if path.startswith(f"{folder}/") and path.endswith(".yaml")
-        ]
+        found = ((path, _stem(path)) for path in self.files if path.startswith(f"{folder}/"))
+        return [(path, stem) for path, stem in found if stem is not None]
 
     def _agree(
         self, settings: KitSettings, values: Values, roster: Roster | None, books: Mapping[str, Runbook]
@@ -207,3 +201,10 @@ class _Reading:
             for path, data in sorted(self.files.items())
             if path.startswith(folder) and path.endswith(".sig")
         )
+
+
+def _stem(path: str) -> str | None:
+    """Return the name in ``agents/<name>.yaml`` or ``runbooks/<name>.yaml``; None for any other file."""
+    top, _, name = path.partition("/")
+    stem = name.removesuffix(".yaml")
+    return stem if stem != name and re.fullmatch(_STEM[top], stem, re.ASCII) else None
