@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
-
-if TYPE_CHECKING:
-    from breakglass.authorise.roster_chain import Anchor
 
 app = typer.Typer(
     name="kit",
@@ -87,7 +84,7 @@ def check(
     json: Annotated[bool, typer.Option("--json", help="Write JSON to stdout.")] = False,
 ) -> None:
     """Check everything in a kit: content, times, signatures."""
-    from breakglass.cli.kits import kit_folder
+    from breakglass.cli.kits import anchor_of, kit_folder
     from breakglass.cli.session import session, show_json
     from breakglass.report.typeset import Tone, labelled, plural, rows
     from breakglass.usecases.connections import card_or_none
@@ -95,7 +92,7 @@ def check(
 
     here = session()
     where = folder or kit_folder(here)
-    found = kit_check(where, card_or_none, here.clock.now(), anchor=_anchor(where))
+    found = kit_check(where, card_or_none, here.clock.now(), anchor=anchor_of(where))
     kit = found.kit
     if json:
         facts = {
@@ -117,22 +114,3 @@ def check(
     here.out.show(labelled("roster", f"signed by {', '.join(found.roster_signers)}", column=8))
     for line in found.warnings:
         here.out.show(labelled("note", line, column=8))
-
-
-def _anchor(folder: Path) -> Anchor | None:
-    """Return the anchor that this machine pins; None where there is none."""
-    from breakglass.authorise.roster_chain import Anchor
-    from breakglass.usecases.site import REAL_ANCHOR
-
-    beside = folder.absolute().parent / "anchor"
-    place = beside if _is_drill(folder) and beside.is_file() else REAL_ANCHOR
-    if not place.is_file():
-        return None
-    return Anchor.read(place)
-
-
-def _is_drill(folder: Path) -> bool:
-    from breakglass.kit.load import load_kit
-    from breakglass.usecases.connections import card_or_none
-
-    return load_kit(folder, card_or_none, draft=True).settings.drill

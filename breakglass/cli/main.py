@@ -7,11 +7,15 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from breakglass.cli import agents, journal, kit, providers, runbook
+from breakglass.cli import agents, drill, journal, kit, operator, providers, roster, runbook
 from breakglass.cli.approve import approve
 from breakglass.cli.reject import reject
+from breakglass.cli.report import report
+from breakglass.cli.restore import restore
+from breakglass.cli.resume import resume
 from breakglass.cli.sign import sign
 from breakglass.cli.status import status
+from breakglass.cli.stop import stop
 from breakglass.errors import EXIT_BUG, BreakglassError
 
 app = typer.Typer(
@@ -22,9 +26,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (sign, approve, reject, status):
+for command in (stop, sign, approve, reject, status, resume, restore, report):
     app.command()(command)
-for group in (kit, agents, runbook, providers, journal):
+for group in (drill, operator, roster, kit, agents, runbook, providers, journal):
     app.add_typer(group.app)
 
 

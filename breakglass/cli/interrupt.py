@@ -1,0 +1,27 @@
+"""Turns Ctrl-C and SIGTERM into a wish: the running calls settle and the journal stays whole."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+
+@contextmanager
+def wished_to_stop(told: Callable[[], None]) -> Iterator[Callable[[], bool]]:
+    """Yield a function that says whether somebody wants this to end; `told` is called at the first wish."""
+    wished = threading.Event()
+
+    def on_signal(_number: int, _frame: FrameType | None) -> None:
+        if not wished.is_set():
+            wished.set()
+            told()
+
+    before = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield wished.is_set
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

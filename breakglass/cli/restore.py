@@ -1,0 +1,39 @@
+"""breakglass restore: put back what a stop changed, on two signatures of its own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def restore(  # noqa: PLR0913 - each is a flag of DESIGN 7
+    incident: Annotated[str, typer.Argument(help="The incident's id, or its folder.")],
+    *,
+    reason: Annotated[str, typer.Option("--reason", help="Why; everybody who signs reads it.")] = "",
+    person: Annotated[str, typer.Option("--as", help="Who signs; the roster's name of you.")] = "",
+    key: Annotated[Path | None, typer.Option("--key", help="An OpenSSH private key file.")] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Skip the typed name; it never signs.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Write the report as JSON to stdout.")] = False,
+) -> None:
+    """Put back what a stop changed; two people sign."""
+    import secrets
+
+    from breakglass.cli.conduct import conduct
+    from breakglass.cli.kits import site_of
+    from breakglass.cli.requests import NOT_STATED, login_name, one_line
+    from breakglass.cli.session import session
+    from breakglass.errors import SignaturesMissing
+    from breakglass.incident.folder import find
+    from breakglass.usecases.restore import RestoreRequest, open_restore
+
+    here = session()
+    if not here.interactive:
+        raise SignaturesMissing(
+            "there is no terminal, so nobody can be asked to sign", remedy="run it at a terminal"
+        )
+    site = site_of(here)
+    request = RestoreRequest(one_line(reason) or NOT_STATED, person or login_name(here))
+    opened = open_restore(site, find(site.home, incident), request, secrets.token_bytes)
+    conduct(here, opened, person=person, key=key, yes=yes, json=json)

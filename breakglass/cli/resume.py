@@ -1,0 +1,40 @@
+"""breakglass resume: go on with a run that did not end."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+
+def resume(
+    incident: Annotated[str, typer.Argument(help="The incident's id, or its folder.")],
+    *,
+    json: Annotated[bool, typer.Option("--json", help="Write the report as JSON to stdout.")] = False,
+) -> None:
+    """Go on with a run that did not end, on its signatures."""
+    from contextlib import closing as closed
+
+    from breakglass.cli.conduct import settling, show_end
+    from breakglass.cli.interrupt import wished_to_stop
+    from breakglass.cli.kits import site_of
+    from breakglass.cli.progress_view import ProgressView
+    from breakglass.cli.session import session
+    from breakglass.incident.folder import find
+    from breakglass.usecases.restore import read_plan
+    from breakglass.usecases.resume import resume as go_on
+    from breakglass.usecases.resume import unfinished
+
+    here = session()
+    site = site_of(here)
+    folder = find(site.home, incident)
+    plan, _ = read_plan(unfinished(folder))
+    started_s = here.clock.monotonic_s()
+    view = ProgressView(plan, here.talk, lambda: here.clock.monotonic_s() - started_s)
+    with (
+        closed(site.open_ledger()) as ledger,
+        wished_to_stop(lambda: settling(here)) as wished,
+        view.running(),
+    ):
+        done = go_on(site, folder, ledger, site.log_key(here.environ), observer=view, cancelled=wished)
+    show_end(here, done, plan, json=json)
