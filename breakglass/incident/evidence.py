@@ -6,7 +6,6 @@ import contextlib
 import hashlib
 import os
 import re
-import threading
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -28,7 +27,6 @@ class FolderEvidence:
         """Leave `reserve_bytes` of the disk to the journal: evidence must not be what stops a stop."""
         self._folder = folder
         self._reserve_bytes = reserve_bytes
-        self._naming = threading.Lock()
 
     def put(self, name: str, source: str, chunks: Iterable[bytes]) -> EvidenceItem:
         """Write ``evidence/<name>``; a name that is taken gets ``.2``, ``.3`` and so on.
@@ -69,15 +67,12 @@ class FolderEvidence:
                 raise ProviderError(error.what, where=error.where) from error
             if parent.is_symlink() or not parent.is_dir():
                 raise ProviderError("not a folder", where=str(parent))
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-        with self._naming:
-            n = 1
-            while True:
-                final = parent / (parts[-1] if n == 1 else f"{parts[-1]}.{n}")
-                if not os.path.lexists(final):
-                    with contextlib.suppress(FileExistsError):
-                        return final, os.open(f"{final}{_PARTIAL}", flags, PRIVATE_FILE)
-                n += 1
+        n = 1
+        while True:
+            final = parent / (parts[-1] if n == 1 else f"{parts[-1]}.{n}")
+            if (fd := _take(final)) is not None:
+                return final, fd
+            n += 1
 
     def _fill(self, fd: int, chunks: Iterable[bytes]) -> tuple[str, int]:
         digest, size = hashlib.sha256(), 0
@@ -92,3 +87,22 @@ class FolderEvidence:
             size += len(chunk)
         sync(fd)
         return digest.hexdigest(), size
+
+
+def _take(final: Path) -> int | None:
+    """Open the partial file of a name that nothing has; None when it is taken.
+
+    Only who holds the partial file may make the final one, so the order decides: looked for the other way
+    round, a final file could appear in between and be overwritten.
+    """
+    partial = final.with_name(final.name + _PARTIAL)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    try:
+        fd = os.open(partial, flags, PRIVATE_FILE)
+    except FileExistsError:
+        return None
+    if not os.path.lexists(final):
+        return fd
+    os.close(fd)
+    partial.unlink()
+    return None

@@ -24,6 +24,9 @@ MAX_SEALED_BYTES = 1024**3
 SALT_BYTES = 32
 _NAME = re.compile(r"[0-9a-f]{32}(-[0-9]{1,6})?", re.ASCII)
 
+# Every provider has a store of its own over the same folder; only one process writes a run.
+_WRITING = threading.Lock()
+
 
 @dataclass(frozen=True, slots=True)
 class _Reference:
@@ -41,7 +44,6 @@ class FolderSealed:
         """Make nothing yet: a run that seals nothing has no such folder."""
         self._path = folder.sealed
         self._random_bytes = random_bytes
-        self._writing = threading.Lock()
 
     def put(self, label: str, data: bytes) -> JsonObject:
         """Keep the bytes durably; the same label and bytes give the same reference.
@@ -50,7 +52,7 @@ class FolderSealed:
             ProviderError: the disk refused.
         """
         stem = sha256(label.encode("utf-8", "surrogateescape"))[:32]
-        with self._writing:
+        with _WRITING:
             try:
                 make_folder(self._path)
                 self._path.chmod(PRIVATE_FOLDER)

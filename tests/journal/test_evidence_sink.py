@@ -52,13 +52,12 @@ def test_a_taken_name_gets_a_suffix(folder: IncidentFolder) -> None:
 
 
 def test_threads_that_put_the_same_name_overwrite_nothing(folder: IncidentFolder) -> None:
-    """Sixteen at once: sixteen files, each whole."""
-    sink = FolderEvidence(folder)
+    """Sixteen at once, each with a sink of its own as providers have: sixteen files, each whole."""
     together = threading.Barrier(16)
 
     def put(n: int) -> tuple[int, str]:
         together.wait(10)
-        return n, sink.put("deep/app.log", "x", [b"%d" % n] * 100).path
+        return n, FolderEvidence(folder).put("deep/app.log", "x", [b"%d" % n] * 100).path
 
     with ThreadPoolExecutor(16) as pool:
         done = list(pool.map(put, range(16)))
@@ -121,6 +120,25 @@ def test_a_planted_link_is_not_followed(tmp_path: Path, folder: IncidentFolder) 
     assert [] == list((tmp_path / "outside").iterdir())
 
 
+def test_what_a_crash_left_is_not_taken_for_evidence(folder: IncidentFolder) -> None:
+    """The cut-off item keeps its name, which says that it is partial; the next one gets another."""
+    folder.evidence.mkdir()
+    (folder.evidence / "app.log.partial").write_bytes(b"ha")
+
+    assert "evidence/app.log.2" == FolderEvidence(folder).put("app.log", "x", [b"whole"]).path
+    assert ["evidence/app.log.2", "evidence/app.log.partial"] == files(folder)
+
+
+def test_a_disk_that_refuses_evidence_is_the_steps_trouble_only(folder: IncidentFolder) -> None:
+    """A provider error, so that the engine goes on with the other steps."""
+    folder.evidence.write_bytes(b"a file where the folder belongs")
+    with pytest.raises(ProviderError):
+        FolderEvidence(folder).put("app.log", "x", [b"x"])
+    folder.sealed.write_bytes(b"here too")
+    with pytest.raises(ProviderError):
+        FolderSealed(folder).put("label", b"x")
+
+
 def test_a_source_that_breaks_leaves_nothing(folder: IncidentFolder) -> None:
     """The reader's own error comes through, and half of a file is no evidence."""
 
@@ -164,6 +182,14 @@ def test_sealing_the_same_again_gives_the_same_reference(folder: IncidentFolder)
     assert first == FolderSealed(folder).put("label", b"one")
     assert other == FolderSealed(folder).put("label", b"two")
     assert [b"one", b"two"] == [FolderSealed(folder).get(reference) for reference in (first, other)]
+
+
+def test_stores_of_several_providers_overwrite_nothing(folder: IncidentFolder) -> None:
+    """Sixteen threads, each with a store of its own, one label: sixteen references that all hold."""
+    with ThreadPoolExecutor(16) as pool:
+        found = list(pool.map(lambda n: FolderSealed(folder).put("label", b"%d" % n), range(16)))
+
+    assert [b"%d" % n for n in range(16)] == [FolderSealed(folder).get(reference) for reference in found]
 
 
 def test_the_same_bytes_under_two_labels_cannot_be_matched(folder: IncidentFolder) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
 import threading
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 
 from breakglass.canon import MAX_INTEGER, Json
 from breakglass.errors import BreakglassError, DiskRefused, RecordDamaged, StopInProgress, UsageError
+from breakglass.journal.chain import Head
 from breakglass.journal.reader import read_journal
 from breakglass.journal.segment import Segment
 from breakglass.journal.writer import Journal
@@ -231,6 +233,78 @@ def test_a_write_that_fails_is_never_tried_again() -> None:
         with pytest.raises(DiskRefused, match="the disk is full"):
             segment.append(b"line\n")
     segment.close()
+
+
+def test_every_thread_is_told_that_the_disk_is_full_and_what_to_do() -> None:
+    """Each gets an error of its own with the cause, what was not done and the remedy; so do later ones."""
+    journal = Journal(Segment.open(Path("/dev/full")), Head(), CLOCK, None)
+
+    def append(n: int) -> DiskRefused:
+        with pytest.raises(DiskRefused) as refused:
+            journal.append("step.started", {"step": n})
+        return refused.value
+
+    with ThreadPoolExecutor(8) as pool:
+        told = list(pool.map(append, range(16)))
+    journal.close()
+
+    assert 16 == len({id(error) for error in told})
+    assert {"the disk is full"} == {error.what for error in told}
+    assert all("no change that waits for it was made" in error.not_done for error in told)
+    assert {"free space or repair the disk, then: breakglass resume /dev"} == {e.remedy for e in told}
+
+
+def test_an_interrupt_in_the_middle_ends_the_journal_and_loses_nothing(tmp_path: Path) -> None:
+    """What a signal handler raises while a batch is written leaves a dead segment, never a wrong number."""
+    path = tmp_path / "journal.jsonl"
+    with Journal.create(path, CLOCK) as journal:
+        journal.append("step.started", {})
+        journal._segment.abandon()  # noqa: SLF001 - no signal can be aimed between two bytecodes
+        with pytest.raises(DiskRefused, match="Interrupted"):
+            journal.append("step.started", {})
+    with Journal.reopen(path, CLOCK) as journal:
+        assert 1 == journal.append("run.resumed", {}).seq
+
+
+def test_a_hook_that_raises_is_heard_by_the_one_who_appends(tmp_path: Path) -> None:
+    """The record is durable all the same, and the next one follows it."""
+    path = tmp_path / "journal.jsonl"
+
+    def hook(record: Record) -> None:
+        if record.seq == 0:
+            raise ValueError("hook")
+
+    with Journal.create(path, CLOCK, after_write=hook) as journal:
+        with pytest.raises(ValueError, match="hook"):
+            journal.append("step.started", {})
+        assert 1 == journal.append("step.started", {}).seq
+
+    assert 2 == len(read_journal(path).records)
+
+
+def test_a_record_that_waits_when_the_journal_closes_is_written(tmp_path: Path) -> None:
+    """A thread that was interrupted while it waited leaves its record in the queue; close takes it along."""
+    path = tmp_path / "journal.jsonl"
+    first_is_out, go_on = threading.Event(), threading.Event()
+
+    def hold_the_first(record: Record) -> None:
+        if record.seq == 0:
+            first_is_out.set()
+            go_on.wait(10)
+
+    journal = Journal.create(path, CLOCK, after_write=hold_the_first)
+    with ThreadPoolExecutor(3) as pool:
+        pool.submit(journal.append, "step.started", {"step": 0})
+        assert first_is_out.wait(10)
+        waiting = pool.submit(journal.append, "step.started", {"step": 1})
+        closing = pool.submit(journal.close)
+        go_on.set()
+        closing.result()
+        with contextlib.suppress(BreakglassError):
+            waiting.result()
+    count = len(read_journal(path).records)
+
+    assert (2 if waiting.exception() is None else 1) == count
 
 
 def test_a_sync_that_fails_kills_the_segment_before_the_next_write(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import subprocess
 import sys
@@ -11,7 +12,14 @@ from pathlib import Path
 import pytest
 
 from breakglass.clock import Instant
-from breakglass.errors import DiskRefused, NotAuthorised, RecordDamaged, StopInProgress, UsageError
+from breakglass.errors import (
+    DiskRefused,
+    NotAuthorised,
+    RecordDamaged,
+    StopInProgress,
+    Unreachable,
+    UsageError,
+)
 from breakglass.journal.ledger import Ledger
 from tests.journal.making import CLOCK, SettableClock
 
@@ -76,6 +84,17 @@ def test_a_crash_before_the_claim_lets_resume_make_it(state: Path) -> None:
     reopened(state).claim(PLAN, "n1", "INC-1", resume=True)
     with pytest.raises(NotAuthorised):
         reopened(state).claim(PLAN, "n1", "INC-1")
+
+
+def test_a_process_that_keeps_the_lock_does_not_hang_the_stop(state: Path) -> None:
+    """After the wait the stop says who to look for, instead of waiting for a stopped process forever."""
+    ledger = Ledger.open(state, SettableClock(1), create=False)
+    with (state / "ledger.lock").open("rb") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        with pytest.raises(Unreachable, match="held this lock") as held:
+            ledger.claim(PLAN, "n1", "INC-1")
+
+    assert f"fuser {state / 'ledger.lock'}" in held.value.remedy
 
 
 def test_a_torn_claim_was_never_made(state: Path) -> None:
