@@ -7,16 +7,12 @@ BASE/operator/    kit, anchor, state, credentials, keys: nothing that the agent 
 
 from __future__ import annotations
 
-import http.client
 import json
 import os
 import secrets
 import shutil
 import stat
-import subprocess
 import sys
-import time
-import urllib.parse
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +20,7 @@ from pathlib import Path
 from breakglass.clock import Clock
 from breakglass.drill import rogue
 from breakglass.drill.scenario import Scenario
-from breakglass.errors import Unreachable, Unsupported
+from breakglass.errors import Unsupported
 from breakglass.keys import key_file, log_key
 from breakglass.keys.key_file import FileSigner
 from breakglass.model.roster import ExecutorKey, Role
@@ -37,7 +33,6 @@ EXECUTOR = "drill-executor"
 REVOKER = "breakglass-revoker"
 INSIDE_HTTP = ("127.0.0.1", 8080)
 INSIDE_STREAM = ("127.0.0.1", 8081)
-START_S = 15.0
 PRIVATE = 0o700
 
 
@@ -153,14 +148,15 @@ def write_kit(
         "reach": list(reach),
         "tools": [*tools, {"name": "tickets", "effect": "read"}],
     }
-    _write_json(grounds.kit / "breakglass.yaml", settings)
-    _write_json(grounds.kit / "agents" / f"{AGENT}.yaml", agent)
+    write_json(grounds.kit / "breakglass.yaml", settings)
+    write_json(grounds.kit / "agents" / f"{AGENT}.yaml", agent)
     roster = make_roster(ORG, people.operators, [people.executor], clock, drill=True)
     anchor = publish_roster(grounds.kit, roster, people.operators[:2])
     (grounds.operator / "anchor").write_bytes(anchor.to_bytes())
 
 
-def _write_json(path: Path, value: object) -> None:
+def write_json(path: Path, value: object) -> None:
+    """Write a configuration."""
     path.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
 
 
@@ -215,97 +211,7 @@ def move_in(
         "max_life_s": 300,
         "modes": list(scenario.modes),
     }
-    _write_json(folder / "config.json", config)
+    write_json(folder / "config.json", config)
     for path in (folder, *folder.rglob("*")):
         os.chown(path, home.uid, -1)
     return [python_for(home.uid), "-I", str(program), str(folder / "config.json")]
-
-
-@dataclass(slots=True)
-class RunningSink:
-    """The downstream system, while it runs."""
-
-    process: subprocess.Popen[bytes]
-    lifeline: int
-    issuer: str = ""
-
-    def stop(self) -> None:
-        """End it; its record stays."""
-        os.close(self.lifeline)
-        try:
-            self.process.wait(START_S)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
-
-
-def start_sink(grounds: Grounds, http_fd: int, stream_fd: int, held: Secrets) -> RunningSink:
-    """Start the downstream system on sockets that listen inside the agent's network, and on loopback here.
-
-    Raises:
-        Unreachable: it did not come up.
-    """
-    ends, lifeline = os.pipe()
-    config = {
-        "v": 1,
-        "agent": AGENT,
-        "folder": str(grounds.sink),
-        "forbidden": ["exfiltrate"],
-        "http": [{"name": "agent", "fd": http_fd}, {"name": "executor", "host": "127.0.0.1", "port": 0}],
-        "stream": [{"name": "agent", "fd": stream_fd}],
-        "clients": [
-            {"client_id": AGENT, "client_secret": held.agent},
-            {"client_id": REVOKER, "client_secret": held.revoker, "revoker": True},
-        ],
-        "lifeline_fd": ends,
-    }
-    path = grounds.sink / "config.json"
-    _write_json(path, config)
-    process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
-        [sys.executable, "-m", "breakglass.drill.sink", "--config", str(path)],
-        pass_fds=[http_fd, stream_fd, ends],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=(grounds.sink / "stderr.log").open("wb"),
-    )
-    os.close(ends)
-    sink = RunningSink(process, lifeline)
-    ready = grounds.sink / "ready.json"
-    until = time.monotonic() + START_S
-    while not ready.exists():
-        if process.poll() is not None or time.monotonic() > until:
-            sink.stop()
-            raise Unreachable(f"the drill's downstream system did not start; see {grounds.sink}/stderr.log")
-        time.sleep(0.02)
-    sink.issuer = _executor_address(json.loads(ready.read_bytes()))
-    return sink
-
-
-def _executor_address(ready: object) -> str:
-    listening = ready.get("listening", []) if isinstance(ready, dict) else []
-    found = next(item for item in listening if item["name"] == "executor")
-    return f"http://{found['host']}:{found['port']}"
-
-
-def give_token(grounds: Grounds, issuer: str, held: Secrets, uid: int) -> None:
-    """Let the agent's client take its first token, and put it where the agent looks.
-
-    Raises:
-        Unreachable: the issuer refused.
-    """
-    form = {"grant_type": "client_credentials", "client_id": AGENT, "client_secret": held.agent}
-    address = urllib.parse.urlsplit(issuer)
-    link = http.client.HTTPConnection(address.hostname or "", address.port, timeout=START_S)
-    try:
-        headers = {"Content-Type": "application/x-www-form-urlencoded"}
-        link.request("POST", "/token", urllib.parse.urlencode(form), headers)
-        answer = link.getresponse()
-        body = answer.read()
-        if answer.status != http.HTTPStatus.OK:
-            raise Unreachable(f"the drill's issuer answered {answer.status} to the agent's first request")
-    finally:
-        link.close()
-    path = grounds.agent / "token"
-    path.write_bytes(body)
-    path.chmod(0o600)
-    os.chown(path, uid, -1)

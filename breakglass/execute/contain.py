@@ -22,6 +22,8 @@ FREE_ROUNDS = 3
 ROUND_PAUSE_S = 0.05
 PROBE_PAUSE_S = 0.02
 PROBE_LONGEST_PAUSE_S = 1.0
+MOOT_PATIENCE_S = 2.0
+"""Once others have made a step moot it is given so long to be proven all the same."""
 
 
 @dataclass(slots=True)
@@ -34,6 +36,7 @@ class _Progress:
     agreed: State | None = None
     denied: str = ""
     probe_pause_s: float = PROBE_PAUSE_S
+    moot_since_s: float | None = None
     last: Judgement = field(default_factory=lambda: Judgement(Verdict.UNKNOWN, "not read yet", Grade.NONE))
 
 
@@ -89,10 +92,20 @@ def _close(context: StepContext, progress: _Progress) -> Generator[Effect, objec
         progress.agreed = None
         if context.late() or progress.denied:
             return Judgement(judgement.verdict, progress.denied or judgement.reason, Grade.NONE)
-        if context.board.moot(context.step):
+        if _is_moot(context, progress):
             return Judgement(Verdict.UNKNOWN, f"moot: {judgement.reason}", Grade.NONE)
         yield from _round(context, progress, state)
     return None
+
+
+def _is_moot(context: StepContext, progress: _Progress) -> bool:
+    """Return whether others have made this step moot, and its patience is over."""
+    if not context.board.moot(context.step):
+        return False
+    now_s = context.clock.monotonic_s()
+    if progress.moot_since_s is None:
+        progress.moot_since_s = now_s
+    return now_s - progress.moot_since_s >= MOOT_PATIENCE_S
 
 
 def _judge(context: StepContext, state: State) -> Judgement:
@@ -179,7 +192,7 @@ def _prove(
             return answer
         if context.late():
             return _unproven(answer, wanted)
-        if context.board.moot(context.step) and answer.verdict is Verdict.UNKNOWN:
+        if answer.verdict is Verdict.UNKNOWN and _is_moot(context, progress):
             return Judgement(Verdict.UNKNOWN, f"moot: {answer.reason}", Grade.NONE)
         if context.cancelled():
             return None

@@ -117,7 +117,13 @@ def _fold(history: StepHistory, record: Record, moment: Moment) -> StepHistory:
             if not isinstance(objects, Mapping):
                 raise TypeError("objects is not an object")
             outcomes = {key: str(value) for key, value in objects.items()}
-            return replace(history, reverted={**history.reverted, **outcomes}, in_doubt=False)
+            return replace(
+                history,
+                reverted={**history.reverted, **outcomes},
+                accepted=history.accepted or moment,
+                read_back=moment,
+                in_doubt=False,
+            )
         case _:
             return history
 

@@ -97,6 +97,7 @@ class PlannedReach:
     endpoints: tuple[Line, ...]
     """Sandbox endpoints; allowed only in a drill."""
     settings: Mapping[str, Json]
+    """As `pack_settings` makes them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,6 +219,32 @@ class Plan:
             raise MalformedInput(f"not a plan of version 1: {plan.type!r} {plan.v!r}", where=where)
         _check_numbers(plan, where)
         return plan
+
+
+def pack_settings(settings: Mapping[str, Json]) -> dict[str, Json]:
+    """Return settings as a plan can hold them: a mapping's keys may be paths, so it becomes a list of pairs."""
+    return {
+        name: [{"key": key, "value": text} for key, text in sorted(value.items())]
+        if isinstance(value, Mapping)
+        else value
+        for name, value in settings.items()
+    }
+
+
+def unpack_settings(settings: Mapping[str, Json]) -> dict[str, Json]:
+    """Undo `pack_settings`."""
+    return {name: _unpacked(value) for name, value in settings.items()}
+
+
+def _unpacked(value: Json) -> Json:
+    if not isinstance(value, list) or not value:
+        return value
+    pairs = {
+        str(pair["key"]): pair["value"]
+        for pair in value
+        if isinstance(pair, dict) and set(pair) == {"key", "value"}
+    }
+    return pairs if len(pairs) == len(value) else value
 
 
 def plan_digest(data: bytes) -> str:

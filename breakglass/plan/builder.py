@@ -22,6 +22,7 @@ from breakglass.model.plan import (
     TwoPersonRule,
     Verb,
     Wait,
+    pack_settings,
 )
 from breakglass.model.resource import State
 from breakglass.plan.doors import Numbers, left_out_doors, provider_doors, tool_doors, withheld_doors
@@ -126,7 +127,7 @@ def _reaches(findings: Findings) -> tuple[PlannedReach, ...]:
             distribution=reach.distribution,
             scope=reach.discovery.scope,
             endpoints=reach.discovery.endpoints,
-            settings=reach.settings,
+            settings=pack_settings(reach.settings),
         )
         for n, reach in enumerate(findings.reaches)
     )

@@ -12,7 +12,7 @@ from breakglass.incident.evidence import FolderEvidence
 from breakglass.incident.folder import IncidentFolder
 from breakglass.incident.sealed import FolderSealed
 from breakglass.journal.port import JournalPort
-from breakglass.model.plan import Plan
+from breakglass.model.plan import Plan, unpack_settings
 from breakglass.model.resource import AgentRef, Reach
 from breakglass.provider import Card, Connection, Credentials, EvidenceItem, EvidenceSink, Provider
 
@@ -116,7 +116,8 @@ def planned_reaches(plan: Plan) -> tuple[Reach, ...]:
                 remedy="make the plan again",
             )
     return tuple(
-        Reach(reach.provider, reach.settings, where=f"plan reach {reach.n}") for reach in plan.reaches
+        Reach(reach.provider, unpack_settings(reach.settings), where=f"plan reach {reach.n}")
+        for reach in plan.reaches
     )
 
 

@@ -2,68 +2,38 @@
 
 from __future__ import annotations
 
-import os
 import secrets
-import shutil
-import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from breakglass import registry
 from breakglass.authorise.request import encode_approval
 from breakglass.clock import Clock
-from breakglass.drill.grounds import (
-    AGENT,
-    INSIDE_HTTP,
-    INSIDE_STREAM,
-    REVOKER,
-    Grounds,
-    People,
-    RunningSink,
-    Secrets,
-    enrol,
-    give_token,
-    move_in,
-    start_sink,
-    write_kit,
-)
+from breakglass.drill.grounds import AGENT
 from breakglass.drill.listing import differences, listing
 from breakglass.drill.scenario import Scenario
 from breakglass.drill.score import ScoredChannel, score
 from breakglass.drill.sink import ARRIVALS
 from breakglass.drill.truth import last_effects
-from breakglass.errors import BreakglassError, Unreachable, Unsupported
+from breakglass.errors import BreakglassError, Unreachable
 from breakglass.incident.folder import IncidentFolder
 from breakglass.journal.history import replay
 from breakglass.journal.reader import read_sealed
 from breakglass.model.action import Verdict
 from breakglass.model.plan import Plan
-from breakglass.provider import AgentHome
 from breakglass.report.build import Report, Truth
 from breakglass.usecases.alert import read_alert
 from breakglass.usecases.approve import Request, accept, sign
-from breakglass.usecases.connections import card_or_none
 from breakglass.usecases.contain import Observer, Opened, finish, new_folder, new_incident, open_stop
-from breakglass.usecases.kit_signing import kit_sign
+from breakglass.usecases.drill_ground import Ground, Stage, drill_ground
 from breakglass.usecases.prepare import StopRequest
 from breakglass.usecases.restore import RestoreRequest, open_restore
 from breakglass.usecases.run import Finished, judge, report_of
-from breakglass.usecases.site import Site, open_site
 
 ALERT_S = 30.0
 AFTERMATH_S = 1.5
 """So long the downstream system is watched after the stop, for an effect that should not be."""
-
-
-@dataclass(frozen=True, slots=True)
-class Stage:
-    """What the screen is told: a stage of the drill begins."""
-
-    title: str
-    detail: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,18 +62,6 @@ class Outcome:
         return self.report.verdict.exit_code if self.honest else Verdict.NOT_CONTAINED.exit_code
 
 
-@dataclass(frozen=True, slots=True)
-class Ground:
-    """A drill that is set up: the agent works, and the kit describes it."""
-
-    grounds: Grounds
-    people: People
-    site: Site
-    home: AgentHome
-    sink: RunningSink
-    notes: tuple[str, ...]
-
-
 def run_drill(  # noqa: PLR0913 - each is a choice of the operator
     scenario: Scenario,
     environ: Mapping[str, str],
@@ -121,7 +79,7 @@ def run_drill(  # noqa: PLR0913 - each is a choice of the operator
         Unsupported: no sandbox can be started here.
         Unreachable: the agent never did what is forbidden, so there was nothing to stop.
     """
-    with _grounds(scenario, environ, clock, tell) as ground:
+    with drill_ground(scenario, environ, clock, tell) as ground:
         tell(Stage("detect", "waiting for the first forbidden effect"))
         _await_alert(ground)
         before = listing(ground.grounds.agent)
@@ -142,101 +100,6 @@ def run_drill(  # noqa: PLR0913 - each is a choice of the operator
         restored = _restore(ground, done.folder, environ, tell, observer)
         put_back = differences(before, listing(ground.grounds.agent)) if restored is not None else ()
         return Outcome(report, opened.run.plan, done.folder, channels, restored, put_back, ground.notes)
-
-
-@contextmanager
-def _grounds(
-    scenario: Scenario, environ: Mapping[str, str], clock: Clock, tell: Callable[[Stage], None]
-) -> Iterator[Ground]:
-    """Set the drill up, and take every part of it down again."""
-    base = Path(tempfile.mkdtemp(prefix="breakglass-drill-"))
-    home: AgentHome | None = None
-    sink: RunningSink | None = None
-    try:
-        grounds = Grounds(base)
-        grounds.lay_out()
-        tell(Stage("enrol", "three throwaway persons and an executor; two will sign"))
-        people = enrol(grounds, clock)
-        home, notes = _make_home(grounds)
-        held = Secrets(secrets.token_urlsafe(24), secrets.token_urlsafe(24))
-        (grounds.operator / "credentials" / REVOKER).write_text(held.revoker, encoding="utf-8")
-        (grounds.operator / "credentials" / REVOKER).chmod(0o600)
-        tell(Stage("agent", f"{scenario.name}: {scenario.summary}"))
-        command = move_in(grounds, home, scenario, held, forbidden_after_s=1.0)
-        started = home.start(
-            command,
-            env={"PATH": "/usr/bin:/bin"},
-            cwd=grounds.agent,
-            listen=[INSIDE_HTTP, INSIDE_STREAM],
-        )
-        http_socket, stream_socket = started.listeners
-        sink = start_sink(grounds, http_socket.fileno(), stream_socket.fileno(), held)
-        give_token(grounds, sink.issuer, held, home.uid)
-        write_kit(grounds, people, clock, scenario.runbook, _reaches(grounds, home, sink.issuer), sink.issuer)
-        for operator in people.operators[:2]:
-            kit_sign(grounds.kit, operator.signer, card_or_none, clock.now())
-        site = open_site(grounds.kit, environ, clock, card_or_none)
-        yield Ground(grounds, people, site, home, sink, notes)
-    finally:
-        if home is not None:
-            home.stop()
-        if sink is not None:
-            sink.stop()
-        shutil.rmtree(base, ignore_errors=True)
-
-
-def _make_home(grounds: Grounds) -> tuple[AgentHome, tuple[str, ...]]:
-    """Make the agent's place with root's means where they are, else as this user.
-
-    Raises:
-        Unsupported: neither can be had, with the reason of each.
-    """
-    make = registry.card("host").home
-    if make is None:
-        raise Unsupported("the host provider has no place for a drill's agent")
-    name = f"drill-{secrets.token_hex(4)}"
-    reasons: list[str] = []
-    for privileged in (True, False) if os.geteuid() == 0 else (False,):
-        try:
-            home = make(name, grounds.operator, privileged=privileged)
-        except Unsupported as error:
-            reasons.append(error.what)
-            continue
-        notes = [
-            "no cron daemon runs here: the agent's relaunch job is a crontab file and a watchdog process"
-        ]
-        if not privileged:
-            notes.append(
-                "an ordinary user's drill: the agent shares your uid, so it is kept apart by namespaces alone"
-            )
-        return home, (*reasons, *notes)
-    raise Unsupported(
-        "; ".join(reasons), remedy="run the drill as root, or where user namespaces are allowed"
-    )
-
-
-def _reaches(grounds: Grounds, home: AgentHome, issuer: str) -> list[Mapping[str, object]]:
-    folder = grounds.agent
-    token = str(folder / "token")
-    host: dict[str, object] = {
-        "provider": "host",
-        **home.reach,
-        "log_files": [str(folder / "agent.log")],
-        "credential_files": [token],
-        "credential_issuers": {token: issuer},
-        "spools": [str(folder / "spool")],
-        "crontab": str(folder / "crontab"),
-    }
-    oauth = {
-        "provider": "oauth",
-        "issuer": issuer,
-        "client_id": AGENT,
-        "as": REVOKER,
-        "disable_client": f"{issuer}/admin/clients/{AGENT}/disable",
-        "token": {"file": token},
-        "settle_s": "1",
-    }
-    return [host, oauth]
 
 
 def _await_alert(ground: Ground) -> None:

@@ -6,19 +6,22 @@ import base64
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import cast
 
 from breakglass import registry
 from breakglass.authorise.allowed_signers import allowed_signers
 from breakglass.authorise.roster_chain import TrustedRoster
+from breakglass.canon import Json, canonical, parse
 from breakglass.clock import Instant
-from breakglass.errors import BreakglassError, NotAuthorised, ProviderError, Unreachable
+from breakglass.errors import BreakglassError, MalformedInput, NotAuthorised, ProviderError, Unreachable
 from breakglass.incident.folder import IncidentFolder
-from breakglass.model.plan import Detection, NotPlanned, Pin, Plan, plan_digest
-from breakglass.model.resource import Reach, State
+from breakglass.model.plan import MAX_PLAN_BYTES, Detection, NotPlanned, Pin, Plan, plan_digest
+from breakglass.model.resource import Reach, Resource, State
 from breakglass.model.roster import RuleVerb
 from breakglass.plan.builder import Header, build
 from breakglass.plan.findings import Findings, ReachFindings
 from breakglass.provider import Discovery, Provider
+from breakglass.shape import decode, encode
 from breakglass.usecases.connections import Connected, LateJournal, Surroundings, connect
 from breakglass.usecases.site import Site
 
@@ -94,6 +97,7 @@ def prepare(
             remedy="breakglass agents discover " + request.agent,
         )
     raw = plan.to_bytes()
+    Plan.from_bytes(raw, where="plan")
     folder.write("plan.json", raw)
     folder.write("observations.json", observed)
     lay_out(site, folder, trusted)
@@ -186,6 +190,7 @@ def _read(
 
 def _read_reach(reach: Reach, provider: Provider) -> ReachFindings:
     discovery = provider.discover()
+    _require_readable(discovery)
     return ReachFindings(
         provider=reach.provider,
         distribution=registry.listed(reach.provider).pin,
@@ -194,6 +199,21 @@ def _read_reach(reach: Reach, provider: Provider) -> ReachFindings:
         specs={name: action.spec for name, action in provider.actions.items()},
         states=_observe(discovery, provider),
     )
+
+
+def _require_readable(discovery: Discovery) -> None:
+    """Require that everything which people will sign can be read by people; one odd name spoils one reach.
+
+    Raises:
+        ProviderError: a name holds characters that may not stand in a plan.
+    """
+    for proposal in discovery.proposals:
+        try:
+            data = canonical(encode([proposal.target, proposal.affects]))
+            target, _ = cast("list[Json]", parse(data, where=proposal.action, max_bytes=MAX_PLAN_BYTES))
+            decode(Resource, target, where=proposal.action)
+        except MalformedInput as error:
+            raise ProviderError(f"a name that people cannot read safely: {error}") from error
 
 
 def _observe(discovery: Discovery, provider: Provider) -> dict[str, State]:

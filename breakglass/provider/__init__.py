@@ -1,0 +1,65 @@
+"""The provider port: what a plug-in implements and what it is given. The core never imports a provider.
+
+A provider package exposes one `Card` through the entry-point group ``breakglass.providers``. Laziness has
+three steps: the name alone (package metadata), the card (no SDK import), and `Card.connect` (the SDK).
+"""
+
+from __future__ import annotations
+
+from breakglass.provider.card import (
+    API_VERSION,
+    ENTRY_POINT_GROUP,
+    Card,
+    Setting,
+    SettingType,
+)
+from breakglass.provider.connection import (
+    Connection,
+    Credentials,
+    EvidenceItem,
+    EvidenceSink,
+    SealedStore,
+)
+from breakglass.provider.home import (
+    AgentHome,
+    MakeHome,
+    Started,
+)
+from breakglass.provider.port import (
+    Action,
+    Budget,
+    Discovery,
+    Finding,
+    Outcome,
+    Proposal,
+    ProposedDoor,
+    Provider,
+    Reversal,
+    WaitFor,
+)
+
+__all__ = [
+    "API_VERSION",
+    "ENTRY_POINT_GROUP",
+    "Action",
+    "AgentHome",
+    "Budget",
+    "Card",
+    "Connection",
+    "Credentials",
+    "Discovery",
+    "EvidenceItem",
+    "EvidenceSink",
+    "Finding",
+    "MakeHome",
+    "Outcome",
+    "Proposal",
+    "ProposedDoor",
+    "Provider",
+    "Reversal",
+    "SealedStore",
+    "Setting",
+    "SettingType",
+    "Started",
+    "WaitFor",
+]

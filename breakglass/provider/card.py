@@ -1,0 +1,61 @@
+"""What is known of a provider without importing its SDK."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from breakglass.model.action import ActionSpec, Capability
+from breakglass.model.resource import Reach
+from breakglass.provider.connection import Connection
+from breakglass.provider.home import MakeHome
+from breakglass.provider.port import Provider
+
+API_VERSION = 1
+ENTRY_POINT_GROUP = "breakglass.providers"
+
+
+class SettingType(StrEnum):
+    """The type of one key of a reach entry."""
+
+    TEXT = "text"
+    TEXTS = "texts"
+    FLAG = "flag"
+    MAPPING = "mapping"
+    """A mapping of text to text."""
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One key that a reach entry of this provider knows."""
+
+    name: str
+    type: SettingType
+    summary: str
+    required: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """What is known of a provider without importing its SDK."""
+
+    name: str
+    summary: str
+    capabilities: tuple[Capability, ...]
+    settings: tuple[Setting, ...]
+    specs: tuple[ActionSpec, ...]
+    connect: Callable[[Connection], Provider]
+    """Imports the SDK and connects. Raises ProviderError, Unreachable or Unsupported."""
+    requires: tuple[str, ...] = ()
+    """Modules that must be importable; `extra` names what installs them."""
+    extra: str = ""
+    check: Callable[[Reach], Sequence[str]] = field(default=lambda _reach: ())
+    """Rules over the whole entry (``exactly one of cgroup, user, pid_file``); each answer is a complaint."""
+    redirects: tuple[str, ...] = ()
+    """Environment variables that redirect calls: exit 2 for a real plan. A trailing ``*`` is a prefix."""
+    ignores: tuple[str, ...] = ()
+    """Environment variables that choose a region, profile or context: ignored, and named in the header."""
+    home: MakeHome | None = None
+    """Where a drill's agent can live; None: this provider has no such place."""
+    api_version: int = API_VERSION
