@@ -15,7 +15,7 @@ from breakglass.canon import Json
 from breakglass.model.action import Grade, Judgement, Verdict
 from breakglass.model.resource import State
 from breakglass.provider import Connection, Discovery, Proposal, Provider
-from breakglass_host import CARD
+from breakglass_host import CARD, cgroup, tree
 from breakglass_host.sandbox import HostSandbox, Started, obstacle
 from providers.host.tests.rig_b import connection
 from tests.backends import need
@@ -59,7 +59,20 @@ def rogue(
         yield Rogue(sandbox, started, tmp_path, home)
     finally:
         sandbox.stop()
+        _remove_holds(sandbox)
         shutil.rmtree(home, ignore_errors=True)
+
+
+def _remove_holds(sandbox: HostSandbox) -> None:
+    """Remove the holds of stops that named the agent in another way than the sandbox does."""
+    found = cgroup.writable()
+    for name in (f"user:{sandbox.uid}", f"pid-file:{sandbox.pid_file}") if found else ():
+        assert found is not None
+        for folder in Path(found.mount).glob(f"breakglass-*-{tree.short(name)}"):
+            path = f"/{folder.name}"
+            found.kill(path)
+            found.await_events(path, within_s=5.0, frozen=False)
+            found.remove(path)
 
 
 def _delegate(sandbox: HostSandbox, command: list[str]) -> None:

@@ -69,18 +69,20 @@ def gather(wanted: Tree, *, within_s: float = 3.0) -> None:
             # Frozen processes do not end by themselves, so these pids cannot be reused meanwhile.
             for pid in hierarchy.pids(wanted.cgroup) - exclusive.probe_pids(hierarchy, wanted.cgroup):
                 hierarchy.move(pid, wanted.hold)
-        paused = _gather_rest(hierarchy, wanted, time.monotonic() + within_s)
+        were_stopped = _gather_rest(hierarchy, wanted, time.monotonic() + within_s)
     except PermissionError as error:
         raise Denied(f"the kernel refused to move a process: {error}") from error
     hierarchy.await_events(wanted.hold, within_s=0.5, frozen=True)
-    if paused:
+    if were_stopped is not None:
         # The freezer holds them now; without this they would stay stopped after a restore.
-        inside = hierarchy.pids(wanted.hold)
-        signals.send_all([one for one in paused if one.pid in inside], signal.SIGCONT)
+        held = [one for pid in hierarchy.pids(wanted.hold) if (one := procfs.process(pid)) is not None]
+        ours = [one for one in held if signals.stopped(one) and one.id not in were_stopped]
+        signals.send_all(ours, signal.SIGCONT)
 
 
-def _gather_rest(hierarchy: Hierarchy, wanted: Tree, until: float) -> tuple[Process, ...]:
-    paused: tuple[Process, ...] = ()
+def _gather_rest(hierarchy: Hierarchy, wanted: Tree, until: float) -> set[str] | None:
+    """Move until two lists agree; return who was stopped before we stopped the user, None: we did not."""
+    were_stopped: set[str] | None = None
     before: tuple[str, ...] | None = None
     tries = 0
     while True:
@@ -89,13 +91,14 @@ def _gather_rest(hierarchy: Hierarchy, wanted: Tree, until: float) -> tuple[Proc
         found = tuple(one.id for one in seen.members)
         strays = tuple(one for one in seen.members if one.pid not in inside)
         if not strays and not seen.torn and before == found:
-            return paused
+            return were_stopped
         if time.monotonic() > until:
             raise ProviderError(f"{len(strays)} processes of the agent still run outside of its hold")
         if strays and (refused := exclusive.refusal([one.pid for one in strays], seen.table)):
             raise Denied(f"refused: {refused}")
         if (seen.torn or tries > _PATIENCE) and wanted.uid is not None:
-            paused += tuple(one for one in strays if not signals.stopped(one))
+            if were_stopped is None:
+                were_stopped = {one.id for one in seen.members if signals.stopped(one)}
             signals.send_user(wanted.uid, signal.SIGSTOP)
         for one in strays:
             _move_exactly(hierarchy, one, wanted.hold)
