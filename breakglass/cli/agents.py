@@ -73,6 +73,67 @@ def check(
     leave(EXIT_UNREACHABLE if any(answer["problem"] for answer in answers) else 0)
 
 
+@app.command()
+def discover(
+    name: Annotated[str, typer.Argument(help="The agent, as the kit names it.")], *, json: Json = False
+) -> None:
+    """Look at what is really there; changes nothing."""
+    from breakglass.cli.kits import site_of
+    from breakglass.cli.session import leave, session, show_json
+    from breakglass.errors import EXIT_UNKNOWN, EXIT_UNREACHABLE
+    from breakglass.usecases.inspect import discover as look
+
+    here = session()
+    found = look(site_of(here), name)
+    if json:
+        show_json(here.out, [_looked_document(item) for item in found])
+    else:
+        for item in found:
+            here.out.show(_looked_rows(item))
+    failed = sum(bool(item.problem) for item in found)
+    partial = any(item.discovery is not None and item.discovery.incomplete for item in found)
+    if failed and failed == len(found):
+        leave(EXIT_UNREACHABLE)
+    leave(EXIT_UNKNOWN if failed or partial else 0)
+
+
+def _looked_document(item: Looked) -> dict[str, object]:
+    from breakglass.shape import encode
+
+    seen = item.discovery
+    return {
+        "provider": item.reach.provider,
+        "where": item.reach.where,
+        "problem": item.problem,
+        "scope": seen.scope if seen else None,
+        "principals": encode(seen.principals) if seen else [],
+        "proposals": [
+            {"action": one.action, "target": encode(one.target)} for one in (seen.proposals if seen else ())
+        ],
+        "doors": [encode(one.door) for one in (seen.doors if seen else ())],
+        "not_touched": encode(seen.not_touched) if seen else [],
+        "incomplete": encode(seen.incomplete) if seen else [],
+    }
+
+
+def _looked_rows(item: Looked) -> list[Row]:
+    from breakglass.report.typeset import Row, Tone, labelled, rows
+
+    seen = item.discovery
+    if seen is None:
+        text = f"{item.reach.provider} ({item.reach.where}): COULD NOT BE READ: {item.problem}"
+        return list(rows(text, rest="  ", tone=Tone.BAD))
+    found = list(rows(f"{seen.scope} ({item.reach.provider})", tone=Tone.HEAD))
+    lines = [("is", f"{one.kind} {one.id} ({one.label})") for one in seen.principals]
+    lines += [("step", f"{one.action} {one.target.label}") for one in seen.proposals]
+    lines += [("OPEN", f"{one.door.name}: {one.door.reason}") for one in seen.doors]
+    lines += [("not touched", f"{one.resource}: {one.reason}") for one in seen.not_touched]
+    lines += [("INCOMPLETE", reason) for reason in seen.incomplete]
+    for label, text in lines:
+        found += labelled(label, text, column=13)
+    return [*found, Row()]
+
+
 def _document(agent: AgentFile) -> dict[str, object]:
     from breakglass.shape import encode
 

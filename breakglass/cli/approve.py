@@ -62,10 +62,11 @@ def _wait_for(here: Session, text: str) -> Request:
 
 def _check(here: Session, request: Request) -> None:
     """Observe every target with the approver's own credentials and show what differs."""
+    from breakglass.cli.kits import site_of
     from breakglass.report.typeset import Tone, rows
     from breakglass.usecases.inspect import check_request
 
-    differences = check_request(here.environ, here.clock, request)
+    differences = check_request(site_of(here), request)
     for item in differences:
         text = f"step {item.step}, {item.target}: {item.what}"
         here.say(*rows(text, first="  DIFFERENT ", rest=" " * 12, tone=Tone.BAD))

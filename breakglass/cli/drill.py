@@ -85,9 +85,10 @@ def end_rows(outcome: Outcome) -> tuple[Row, ...]:
         restored = outcome.restored
         word = HEADLINES[restored.verb, restored.verdict]
         found += rows(f"undone again: {word}", tone=TONES[restored.verdict])
-        for item in (*restored.open, *restored.not_touched):
-            name = getattr(item, "name", "") or getattr(item, "resource", "")
-            found += labelled("", f"{name}: {item.reason}", column=4)
+        for item in restored.open:
+            found += labelled("open", f"{item.name}: {item.reason}", column=10)
+        for left in restored.not_touched:
+            found += labelled("not", f"{left.resource}: {left.reason}", column=10)
     for name in outcome.put_back:
         found += labelled("differs", f"{name} is not as it was before the stop", column=10)
     for note in outcome.notes:

@@ -9,6 +9,7 @@ import typer
 
 from breakglass.cli import agents, drill, journal, kit, operator, providers, roster, runbook
 from breakglass.cli.approve import approve
+from breakglass.cli.plan import plan
 from breakglass.cli.reject import reject
 from breakglass.cli.report import report
 from breakglass.cli.restore import restore
@@ -26,7 +27,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (stop, sign, approve, reject, status, resume, restore, report):
+for command in (stop, plan, sign, approve, reject, status, resume, restore, report):
     app.command()(command)
 for group in (drill, operator, roster, kit, agents, runbook, providers, journal):
     app.add_typer(group.app)

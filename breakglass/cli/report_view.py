@@ -26,6 +26,8 @@ def following(report: Report, folder: Path) -> tuple[str, ...]:
     """Name the commands that make sense next."""
     name = shlex.quote(str(folder))
     found = [f"breakglass report {name} --format markdown"]
+    if report.drill:  # its kit and its agent are gone: there is nothing to go on with
+        return tuple(found)
     if report.verb is Verb.CONTAIN:
         found.append(f"breakglass restore {name}")
     if report.verdict is Verdict.UNKNOWN:

@@ -27,8 +27,10 @@ def headline(report: Report) -> str:
     """Return the verdict with what stands behind it, e.g. ``NOT CONTAINED: 1 open, 1 unknown``."""
     word = HEADLINES[report.verb, report.verdict]
     if report.verdict is Verdict.CONTAINED:
-        listed = len(report.open)
-        return f"{word}: every step proven" + (f", {listed} only listed" if listed else "")
+        proven = sum(step.verdict is Verdict.CONTAINED for step in report.steps)
+        moot = len(report.steps) - proven
+        steps = f"{proven} steps proven, {moot} overtaken by that" if moot else "every step proven"
+        return f"{word}: {steps}" + (f", {len(report.open)} only listed" if report.open else "")
     doors = sum(item.verdict is Verdict.NOT_CONTAINED for item in report.open)
     unknown = sum(item.verdict is Verdict.UNKNOWN for item in report.open)
     parts = [f"{doors} open"] * bool(doors) + [f"{unknown} unknown"] * bool(unknown)
