@@ -461,3 +461,74 @@ def test_a_runbook_of_the_kit_wins_over_the_shipped_one(tmp_path: Path) -> None:
         step.capability for step in kit.runbook("runaway").steps
     )
     assert NOON < kit.expires
+
+
+@pytest.mark.parametrize(
+    ("path", "text", "what"),
+    [
+        ("agents/x.yaml", "- a\n", "expected an agent as a mapping, found a list"),
+        ("agents/x.yaml", "a\n", 'expected an agent as a mapping, found the text "a"'),
+        ("breakglass.yaml", "5\n", "expected breakglass.yaml as a mapping, found the number 5"),
+        ("breakglass.yaml", SETTINGS + "exchange: {a: b}\n", "exchange: expected a text, found a mapping"),
+        ("breakglass.yaml", SETTINGS + "deadlines: 5\n", "deadlines: expected a mapping, found the number 5"),
+        ("breakglass.yaml", SETTINGS + f"exchange: /{'x' * 2000}\n", "exchange: longer than 2000 characters"),
+        (
+            "breakglass.yaml",
+            SETTINGS.replace("2026-02-15T00:00:00Z", "5"),
+            "expires: expected a text, found the number 5",
+        ),
+        (
+            "breakglass.yaml",
+            SETTINGS + "  - {name: ops-bastion-1, log_key: ssh-agent}\n",
+            'name: executor "ops-bastion-1" is listed twice',
+        ),
+        (
+            "breakglass.yaml",
+            SETTINGS[: SETTINGS.index("executors")] + "executors: []\n",
+            "executors: at least one machine must be able to run a stop",
+        ),
+        (
+            "agents/support-bot.yaml",
+            AGENT[: AGENT.index("reach")] + "reach: []\n",
+            "reach: an agent that acts nowhere cannot be stopped anywhere",
+        ),
+        (
+            "agents/support-bot.yaml",
+            AGENT + "  - name: x\n    effect: read\n    owner: {a: b}\n",
+            "owner: expected a text, found a mapping",
+        ),
+    ],
+)
+def test_a_file_of_another_shape_is_refused(tmp_path: Path, path: str, text: str, what: str) -> None:
+    """A list where a mapping belongs, a number where a list belongs, nothing where something must be."""
+    error = refusal(write_kit(tmp_path, {path: text}))
+
+    assert error.where.startswith(f"{tmp_path}/kit/{path}:")
+    assert error.what.startswith(what)
+
+
+def test_a_folder_that_is_too_deep_or_holds_too_much_is_refused(tmp_path: Path) -> None:
+    """A kit is small; what is not small is no kit."""
+    deep = refusal(write_kit(tmp_path / "deep", {"a/b/c/d": "x"}))
+    many = write_kit(tmp_path / "many")
+    for number in range(5001):
+        (many / "agents" / f"n{number}.yaml.sample").touch()
+
+    assert ("folders nested too deeply", True) == (deep.what, deep.where.endswith("/a/b/c"))
+    assert refusal(many).what.startswith("holds more than 5000 files or ")
+
+
+def test_settings_that_say_more_are_read(tmp_path: Path) -> None:
+    """What is optional, once."""
+    text = SETTINGS.replace("enforced", "advisory").replace("/etc/breakglass/log.key", "ssh-agent") + (
+        "two_person_reason: operators have sudo\nexchange: /srv/breakglass\n"
+        "runbook: hush\ndeadlines: {step_s: 5, stop_s: 9}\n"
+    )
+    kit = load_draft(write_kit(tmp_path, {"breakglass.yaml": text}))
+    settings = kit.settings
+
+    assert (Path("/srv/breakglass"), "operators have sudo") == (settings.exchange, settings.two_person_reason)
+    assert (Deadlines(5, 9, 1800), "hush") == (settings.deadlines, kit.agent("support-bot").runbook)
+    assert settings.executor("ops-bastion-1") == settings.executors[0]
+    assert settings.executors[0].log_key_file is None
+    assert settings.executor("other") is None

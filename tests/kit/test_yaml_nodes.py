@@ -155,6 +155,22 @@ def test_a_document_that_is_too_large_is_refused_unparsed() -> None:
         read(b"#" * (MAX_YAML_BYTES + 1))
 
 
+@pytest.mark.parametrize("libyaml", [True, False])
+def test_both_parsers_refuse_the_same_dangers(*, libyaml: bool) -> None:
+    """PyYAML without libyaml is slower, and no laxer."""
+    for text in (
+        "a: &x 1",
+        "a: *x",
+        "a: !!str 1",
+        "a: 1\na: 2",
+        "%YAML 1.1\n---\na: 1",
+        "--- 1\n--- 2",
+        "[" * 99,
+    ):
+        with pytest.raises(MalformedInput):
+            parse_yaml(text.encode(), file="x", libyaml=libyaml)
+
+
 def test_places_count_from_one_and_columns_in_characters() -> None:
     """An editor jumps to the place that a message names, also behind an umlaut."""
     table = read("ä: {ö: [u, {k: v}]}\r\nnext: x\r\n")
