@@ -8,6 +8,8 @@ import typer
 
 if TYPE_CHECKING:
     from breakglass.kit.model import AgentFile
+    from breakglass.report.typeset import Row
+    from breakglass.usecases.inspect import Looked
 
 app = typer.Typer(
     name="agents",

@@ -13,7 +13,7 @@ from breakglass.report.typeset import Row, Tone, labelled
 
 if TYPE_CHECKING:
     from breakglass.model.plan import Plan
-    from breakglass.usecases.drill import Stage
+    from breakglass.usecases.drill_ground import Stage
 
 
 class Game:

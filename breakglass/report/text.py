@@ -146,7 +146,7 @@ def summary(report: Report) -> tuple[Row, ...]:
     """Return the whole report as text: closing screen, signers, steps, what was not touched."""
     found = [*closing(report), Row("signed by", Tone.HEAD)]
     for signer in report.signers:
-        found += labelled(signer.person, f"{signer.key_fingerprint} at {signer.signed_at}", column=20)
+        found += labelled(signer.person, f"{signer.key_fingerprint} at {signer.signed_at}", column=24)
     if not report.signers:
         found.append(Row("  nobody", Tone.BAD))
     found += [Row(), Row(plural(len(report.steps), "step"), Tone.HEAD), *step_rows(report)]
