@@ -18,7 +18,6 @@ from breakglass.errors import Denied, Gone, ProviderError, Transient
 from breakglass.model.resource import Resource
 
 _PRINTABLE = re.compile(r"/[\x21-\x7e]([\x20-\x7e]{0,1020}[\x21-\x7e])?")
-_FOLDER = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _PATIENCE = frozenset({errno.EINTR, errno.EAGAIN, errno.ENFILE, errno.EMFILE, errno.ENOMEM})
 
 
@@ -70,11 +69,12 @@ def folder(path: str) -> Iterator[int]:
     Raises:
         OSError: ENOTDIR or ELOOP where a part is a link.
     """
-    at = os.open("/", _FOLDER)
+    flags = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+    at = os.open("/", flags)
     try:
         for part in path.split("/"):
             if part:
-                below = os.open(part, _FOLDER, dir_fd=at)
+                below = os.open(part, flags, dir_fd=at)
                 os.close(at)
                 at = below
         yield at

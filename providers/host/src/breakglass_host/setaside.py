@@ -17,7 +17,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from breakglass.canon import Json, JsonObject, canonical
-from breakglass.errors import Denied, Gone, RecordDamaged, Transient
+from breakglass.errors import Denied, Gone, ProviderError, RecordDamaged, Transient
 from breakglass.model.resource import State
 from breakglass.provider import Outcome, SealedStore
 from breakglass_host import inode, safepath, vault
@@ -98,6 +98,20 @@ def apply(place: Place, before: State) -> None:
             if place.tightens:
                 inode.tighten(place.name, folder_fd, found.id)
             _move_away(place, folder_fd, vault_path, vault_fd)
+
+
+def contents(place: Place) -> Iterator[bytes]:
+    """Yield what stands at the path and what lies aside of it: a secret to keep out of logs."""
+    folders = [(place.folder, [place.name])]
+    for path in _vaults(place):
+        with contextlib.suppress(OSError):
+            folders.append((path, vault.slots(path, place.prefix)))
+    for folder_path, names in folders:
+        for name in names:
+            with contextlib.suppress(OSError, ProviderError), safepath.folder(folder_path) as at:
+                found = inode.read(name, at)
+                if found is not None and (data := inode.content(name, at, found, MAX_CONTENT)) is not None:
+                    yield data
 
 
 def put_back(place: Place, before: State) -> tuple[Outcome, str]:

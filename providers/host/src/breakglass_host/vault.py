@@ -108,11 +108,12 @@ def move(name: str, source_fd: int, target: str, target_fd: int) -> bool:
             return False
         os.unlink(name, dir_fd=source_fd)
     for folder_fd in (target_fd, source_fd):
-        _sync(folder_fd)
+        sync(folder_fd)
     return True
 
 
-def _sync(folder_fd: int) -> None:
+def sync(folder_fd: int) -> None:
+    """Make what a folder names durable."""
     real = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=folder_fd)
     try:
         os.fsync(real)

@@ -1,0 +1,75 @@
+"""Reads files that may never answer, without waiting for them longer than a moment.
+
+A process can make a read of its command line or environment hang: they lie in its own memory, which may be
+backed by a user's own file system or page-fault handler. So one helper thread does such reads, and is left
+behind for a new one when it does not answer.
+"""
+
+from __future__ import annotations
+
+import os
+import queue
+import threading
+
+PATIENCE_S = 0.5
+LARGEST = 4 * 1024 * 1024
+
+
+class HangingRead(OSError):
+    """The file did not answer in time."""
+
+
+class PatientReader:
+    """One helper thread at a time; for use by one thread."""
+
+    def __init__(self, patience_s: float = PATIENCE_S) -> None:
+        """Start nothing yet."""
+        self._patience_s = patience_s
+        self._ask: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+        self._answers: queue.SimpleQueue[bytes | OSError] = queue.SimpleQueue()
+        self._running = False
+
+    def read(self, path: str) -> bytes:
+        """Return the bytes of a file, at most `LARGEST`.
+
+        Raises:
+            OSError: it cannot be read; `HangingRead` when it did not answer.
+        """
+        if not self._running:
+            threading.Thread(target=_serve, args=(self._ask, self._answers), daemon=True).start()
+            self._running = True
+        self._ask.put(path)
+        try:
+            answer = self._answers.get(timeout=self._patience_s)
+        except queue.Empty:
+            self._ask.put(None)  # should it ever come back, it ends
+            self._ask, self._answers, self._running = queue.SimpleQueue(), queue.SimpleQueue(), False
+            raise HangingRead(f"{path} did not answer within {self._patience_s} s") from None
+        if isinstance(answer, OSError):
+            raise answer
+        return answer
+
+    def close(self) -> None:
+        """Let the helper end."""
+        if self._running:
+            self._ask.put(None)
+            self._running = False
+
+
+def _serve(ask: queue.SimpleQueue[str | None], answers: queue.SimpleQueue[bytes | OSError]) -> None:
+    while (path := ask.get()) is not None:
+        try:
+            answers.put(_read(path))
+        except OSError as error:
+            answers.put(error)
+
+
+def _read(path: str) -> bytes:
+    handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        data = b""
+        while len(data) < LARGEST and (more := os.read(handle, 1 << 16)):
+            data += more
+    finally:
+        os.close(handle)
+    return data
