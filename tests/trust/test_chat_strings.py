@@ -89,7 +89,7 @@ def test_a_request_that_was_cut_or_grew_is_refused(team: Team) -> None:
 
 
 def test_a_bomb_is_too_long_to_paste() -> None:
-    """zlib packs a thousand to one at best, so no string below the cap unpacks to more than a plan may have."""
+    """Deflate packs a thousand to one at best: no string below the cap unpacks to more than a plan."""
     packed = zlib.compress(b"\0" * MAX_PLAN_BYTES, 9)
 
     with pytest.raises(MalformedInput, match="longer than 8192 characters"):

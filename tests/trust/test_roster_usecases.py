@@ -112,10 +112,7 @@ def test_every_change_does_what_it_says(tmp_path: Path, team: Team) -> None:
     alice = people[team.alice.name]
 
     assert OperatorKey(dave, KeyStore.SSH_AGENT, LATER.plus(60)) == people["dave@example.com"].keys[0]
-    assert (second, KeyStore.KEYRING) == (
-        people[team.alice.name].keys[1].pub,
-        people[team.alice.name].keys[1].store,
-    )
+    assert (second, KeyStore.KEYRING) == (alice.keys[1].pub, alice.keys[1].store)
     assert (ALL[:2], KeyStore.FIDO2) == (people[team.bob.name].roles, people[team.bob.name].keys[1].store)
     assert (carol, "SHA256:lost") == roster.revoked_keys
     assert team.carol.name not in people
@@ -165,9 +162,7 @@ def test_a_new_key_file_is_shown_and_signs(tmp_path: Path, team: Team) -> None:
     shown = operator.show({}, team.roster, LATER, file=tmp_path / "key")
     (key,) = shown.keys
 
-    assert [(made.fingerprint, None, False)] == [
-        (key.fingerprint, key.person, key.usable) for key in shown.keys
-    ]
+    assert (made.fingerprint, None, False) == (key.fingerprint, key.person, key.usable)
     assert ("ssh-agent: SSH_AUTH_SOCK is not set",) == shown.not_looked
     assert FileSigner(tmp_path / "key", lambda: b"correct horse").sign(b"x", "space")
 
