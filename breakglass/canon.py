@@ -26,6 +26,7 @@ JsonObject = Mapping[str, Json]
 
 MAX_INTEGER = 2**53 - 1
 MAX_DEPTH = 64
+MAX_INTEGER_CHARS = 17
 _KEY = re.compile(r"[a-z][a-z0-9_]*", re.ASCII)
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _UNREADABLE = frozenset({"Cc", "Cf", "Co", "Cs"})
@@ -67,15 +68,15 @@ def parse(data: bytes, *, where: str, profile: Profile = Profile.HUMAN, max_byte
     if len(data) > max_bytes:
         raise MalformedInput(f"larger than {max_bytes} bytes", where=where)
 
-    def refuse(token: str) -> NoReturn:
-        raise MalformedInput(f"number {token[:40]!r} is not an integer", where=where)
+    def refuse(number: str) -> NoReturn:
+        raise MalformedInput(f"number {number[:40]!r} is not an integer", where=where)
 
-    def integer(token: str) -> int:
-        if len(token) > 17 or abs(int(token)) > MAX_INTEGER:
-            raise MalformedInput(f"integer {token[:40]} is out of range", where=where)
-        if token == "-0":
-            refuse(token)
-        return int(token)
+    def integer(number: str) -> int:
+        if len(number) > MAX_INTEGER_CHARS or abs(int(number)) > MAX_INTEGER:
+            raise MalformedInput(f"integer {number[:40]} is out of range", where=where)
+        if number == "-0":
+            refuse(number)
+        return int(number)
 
     def pairs(items: list[tuple[str, Json]]) -> dict[str, Json]:
         found: dict[str, Json] = {}

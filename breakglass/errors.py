@@ -11,7 +11,7 @@
     ├── DiskRefused                4   the disk did not keep what must be durable before anything else happens
     ├── Unreachable               69   nothing that is needed can be reached
     │   └── Unsupported           69   this platform cannot do it
-    └── ProviderError              4   raised by providers, caught by the engine: the step is unknown or retried
+    └── ProviderError              4   raised by providers, caught by the engine: unknown, or retried
         ├── Transient              4   try again with back-off
         │   └── Throttled          4   try again after `retry_after_s`
         ├── Denied                 4   the executor may not do this; retrying does not help
@@ -107,7 +107,7 @@ class Unreachable(BreakglassError):
 
 
 class Unsupported(Unreachable):
-    """This platform cannot do what was asked."""
+    """What was asked cannot be done on this platform."""
 
 
 class ProviderError(BreakglassError):

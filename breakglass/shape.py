@@ -50,7 +50,7 @@ Count = Annotated[int, Between(0)]
 
 def encode(value: object) -> Json:
     """Return plain JSON for a value of the supported types."""
-    if value is None or isinstance(value, bool | int) and not isinstance(value, Enum):
+    if value is None or (isinstance(value, bool | int) and not isinstance(value, Enum)):
         return cast("Json", value)
     if isinstance(value, Enum):
         return cast("Json", value.value)

@@ -222,7 +222,7 @@ class Plan:
 
 
 def pack_settings(settings: Mapping[str, Json]) -> dict[str, Json]:
-    """Return settings as a plan can hold them: a mapping's keys may be paths, so it becomes a list of pairs."""
+    """Return settings as a plan can hold them: a mapping, whose keys may be paths, as a list of pairs."""
     return {
         name: [{"key": key, "value": text} for key, text in sorted(value.items())]
         if isinstance(value, Mapping)

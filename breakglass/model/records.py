@@ -3,14 +3,14 @@
 | type | body | written |
 |---|---|---|
 | `stop.issued` | agent, verb, executor, boot | first, before anything is planned |
-| `run.opened` | incident, agent, verb, plan_sha256, parent, executor, tool, drill, boot | once there is a plan |
+| `run.opened` | incident, agent, verb, plan_sha256, parent, executor, tool, drill, boot | planned |
 | `signature.accepted` | person, key (SHA256:...), sha256 of the signature file | when it verified |
 | `signature.refused` | file, reason | when it did not |
 | `plan.claimed` | plan_sha256, nonce, signers [person, key] | after quorum, before any change |
 | `step.started` | step | the step's dependencies are settled |
 | `step.intent` | step, round, token, objects {id: prior state}, complete | before each change |
 | `step.accepted` | step, round, ok, detail | after each call |
-| `step.read_back` | step, round, verdict, reason, sha256 of the state | after each observation that closes a round |
+| `step.read_back` | step, round, verdict, reason, sha256 of the state | when a round has closed |
 | `step.closed` | step, verdict, grade, reason, read_back_ms, proven_ms | last of a step |
 | `step.reverted` | step, objects {id: outcome}, reason | restore only |
 | `evidence.item` | path, sha256, size, source | after the file is durable |

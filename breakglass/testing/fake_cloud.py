@@ -72,7 +72,7 @@ class FakeCloud:
     users: dict[str, dict[str, bool]]
     lag_s: float = 0.0
     faults: Faults = field(default_factory=Faults)
-    rng: random.Random = field(default_factory=lambda: random.Random(0))
+    rng: random.Random = field(default_factory=lambda: random.Random(0))  # noqa: S311 - faults, not secrets
     rogue: Callable[[FakeCloud], None] = lambda _cloud: None
     calls: list[tuple[str, str, str]] = field(default_factory=list)
     """(verb, user, token) of each call that reached the cloud."""
@@ -126,7 +126,9 @@ class DeactivateKeys:
     def observe(self, resource: Resource) -> State:
         """Read every key of the user."""
         self.cloud.enter("observe", resource.id)
-        keys: dict[str, Json] = {key: {"active": active} for key, active in self.cloud.visible(resource.id).items()}
+        keys: dict[str, Json] = {
+            key: {"active": active} for key, active in self.cloud.visible(resource.id).items()
+        }
         return State(keys)
 
     def apply(self, resource: Resource, before: State, token: str) -> None:

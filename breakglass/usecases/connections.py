@@ -106,7 +106,7 @@ def planned_reaches(plan: Plan) -> tuple[Reach, ...]:
     Raises:
         UsageError: another package provides a provider now than when the plan was made.
     """
-    from breakglass.errors import UsageError  # noqa: PLC0415 - only for the refusal
+    from breakglass.errors import UsageError
 
     for reach in plan.reaches:
         if registry.listed(reach.provider).pin != reach.distribution:
@@ -123,7 +123,7 @@ def planned_reaches(plan: Plan) -> tuple[Reach, ...]:
 
 def card_or_none(name: str) -> Card | None:
     """Return a provider's card for the kit loader; None when there is no such provider."""
-    from breakglass.errors import UsageError  # noqa: PLC0415 - only for the refusal
+    from breakglass.errors import UsageError
 
     try:
         return registry.card(name)

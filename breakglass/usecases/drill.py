@@ -1,4 +1,4 @@
-"""Runs a game day in a sandbox: a live agent that resists, two throwaway signers, and the truth afterwards."""
+"""Runs a game day in a sandbox: a live agent that resists, two throwaway signers, and the truth."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sets a drill up and takes it down: the agent's place, the downstream system, the kit that describes them."""
+"""Sets a drill up and takes it down: the agent's place, the downstream system, the kit."""
 
 from __future__ import annotations
 

@@ -73,8 +73,9 @@ def plan_stop(
             if folder.sealed.is_dir():
                 shutil.copytree(folder.sealed, beside / "sealed")
             replace(beside / "observations.json", folder.observations.read_bytes())
-            replace(beside / "roster.json", folder.roster.read_bytes())
-            replace(out.absolute(), prepared.raw)
+            for path, data in ((beside / "roster.json", folder.roster.read_bytes()), (out, prepared.raw)):
+                replace(path.absolute(), data)
+                path.chmod(0o644)  # whoever is asked to sign must be able to read it
         return prepared.plan, prepared.raw
 
 

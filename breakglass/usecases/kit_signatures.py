@@ -46,7 +46,7 @@ def rule_of(roster: Roster, verb: RuleVerb) -> Rule:
     return rule
 
 
-def count(  # noqa: PLR0913, PLR0917 - what is counted, and by whose word
+def count(
     message: bytes,
     kind: str,
     verb: RuleVerb,

@@ -94,7 +94,7 @@ def _check_version(kit: Kit) -> None:
         )
 
 
-def _sign(  # noqa: PLR0913, PLR0917 - what is signed, as what, by whom
+def _sign(
     message: bytes, kind: str, verb: RuleVerb, judges: Sequence[Roster], signer: Signer, now: Instant
 ) -> tuple[str, bytes]:
     """Sign, and count the signature as everybody else will: one that does not count is not kept."""

@@ -1,4 +1,4 @@
-"""Goes on with a run that did not end: after Ctrl-C, kill -9 or a power cut. Also reopens it for signatures."""
+"""Goes on with a run that did not end: after Ctrl-C, kill -9 or a power cut."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def unfinished(folder: IncidentFolder) -> IncidentFolder:
     )
 
 
-def resume(  # noqa: PLR0913 - each comes from another hand
+def resume(
     site: Site,
     folder: IncidentFolder,
     ledger: Ledger,
@@ -51,7 +51,7 @@ def resume(  # noqa: PLR0913 - each comes from another hand
         UsageError: the run has ended, or never began to change anything.
         NotAuthorised: its time is over, or the claim is not ours.
     """
-    from breakglass.journal.durable import read_regular  # noqa: PLC0415 - only here
+    from breakglass.journal.durable import read_regular
 
     run_folder = unfinished(folder)
     raw = read_regular(run_folder.plan, max_bytes=MAX_PLAN_BYTES)

@@ -89,7 +89,7 @@ def apply(roster: Roster, changes: Sequence[Change], now: Instant) -> Roster:
     return roster
 
 
-def _apply(roster: Roster, change: Change, now: Instant) -> Roster:  # noqa: PLR0911 - one for each change
+def _apply(roster: Roster, change: Change, now: Instant) -> Roster:
     match change:
         case AddKey():
             return _add_key(roster, change, now)

@@ -125,7 +125,7 @@ def limits(site: Site, plan: Plan, ledger: Ledger, started_at: Instant | None = 
 
 
 def _known_actions(plan: Plan) -> frozenset[str]:
-    from breakglass import registry  # noqa: PLC0415 - loads provider cards
+    from breakglass import registry
 
     names = {reach.provider for reach in plan.reaches}
     return frozenset(spec.name for name in names for spec in registry.card(name).specs)
@@ -241,7 +241,7 @@ def _found(run: Run, found: Found) -> None:
 
 def found_in(records: Sequence[Record]) -> tuple[Found, ...]:
     """Return what the journal says was found unsigned."""
-    from breakglass.shape import decode  # noqa: PLC0415 - pairs with `encode` above
+    from breakglass.shape import decode
 
     return tuple(
         decode(Found, record.body, where=f"record {record.seq}")

@@ -1,4 +1,4 @@
-"""Where a run takes place: the kit, the trusted roster, the state folder, and what the environment may not do.
+"""Where a run takes place: the kit, the trusted roster, the state folder, what the environment may do.
 
 For a real kit the state folder and the anchor are fixed places that no flag or variable moves (DESIGN 7).
 A drill's kit says ``drill: true`` and has both beside it, owned by its user; no real plan accepts its roster.
@@ -151,7 +151,7 @@ def refuse_redirects(environ: Mapping[str, str], patterns: list[str]) -> None:
     Raises:
         UsageError: one is set.
     """
-    from fnmatch import fnmatchcase  # noqa: PLC0415 - only here
+    from fnmatch import fnmatchcase
 
     for name in sorted(environ):
         if any(fnmatchcase(name, pattern) for pattern in patterns):

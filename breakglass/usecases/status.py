@@ -37,7 +37,7 @@ class RunStatus:
 
     def to_json(self) -> JsonObject:
         """Return the line as JSON."""
-        from breakglass.shape import encode  # noqa: PLC0415 - only for --json
+        from breakglass.shape import encode
 
         return encode(self)  # type: ignore[return-value]  # a dataclass encodes to an object
 

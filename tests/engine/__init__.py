@@ -1,0 +1,1 @@
+"""Tests of the engine: in simulation, and on threads."""

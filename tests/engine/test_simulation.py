@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from breakglass.model.action import Verdict
-from breakglass.testing.fake_cloud import Faults, FakeCloud
+from breakglass.testing.fake_cloud import FakeCloud, Faults
 from breakglass.verify.judge import assess
 from tests.engine.worlds import Run, world
 
