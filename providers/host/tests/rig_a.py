@@ -15,7 +15,7 @@ from breakglass.canon import Json
 from breakglass.model.action import Grade, Judgement, Verdict
 from breakglass.model.resource import State
 from breakglass.provider import Connection, Discovery, Proposal, Provider
-from breakglass_host import CARD, cgroup, tree
+from breakglass_host import CARD, cgroup
 from breakglass_host.sandbox import HostSandbox, Started, obstacle
 from providers.host.tests.rig_b import connection
 from tests.backends import need
@@ -35,13 +35,14 @@ class Rogue:
 
 
 @contextmanager
-def rogue(
+def rogue(  # noqa: PLR0913 - each is a way in which a test differs
     tmp_path: Path,
     mode: Sequence[str],
     *,
     privileged: bool = True,
     listen: Sequence[tuple[str, int]] = (),
     delegate: bool = False,
+    env: Mapping[str, str] | None = None,
 ) -> Iterator[Rogue]:
     """Start a rogue and end it after the test, whatever happened."""
     why = obstacle(privileged=privileged)
@@ -55,24 +56,13 @@ def rogue(
     try:
         if delegate:
             _delegate(sandbox, command)
-        started = sandbox.start(command, env={"PATH": os.environ["PATH"]}, cwd=home, listen=listen)
+        started = sandbox.start(
+            command, env={"PATH": os.environ["PATH"], **(env or {})}, cwd=home, listen=listen
+        )
         yield Rogue(sandbox, started, tmp_path, home)
     finally:
         sandbox.stop()
-        _remove_holds(sandbox)
         shutil.rmtree(home, ignore_errors=True)
-
-
-def _remove_holds(sandbox: HostSandbox) -> None:
-    """Remove the holds of stops that named the agent in another way than the sandbox does."""
-    found = cgroup.writable()
-    for name in (f"user:{sandbox.uid}", f"pid-file:{sandbox.pid_file}") if found else ():
-        assert found is not None
-        for folder in Path(found.mount).glob(f"breakglass-*-{tree.short(name)}"):
-            path = f"/{folder.name}"
-            found.kill(path)
-            found.await_events(path, within_s=5.0, frozen=False)
-            found.remove(path)
 
 
 def _delegate(sandbox: HostSandbox, command: list[str]) -> None:
@@ -91,8 +81,6 @@ def _delegate(sandbox: HostSandbox, command: list[str]) -> None:
 
 def cgroup_folder(path: str) -> str:
     """Return where a cgroup lies."""
-    from breakglass_host import cgroup
-
     found = cgroup.find()
     assert found is not None
     return found.folder(path)

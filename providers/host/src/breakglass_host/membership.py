@@ -57,8 +57,8 @@ def resolve(settings: JsonObject, incident: str) -> Resolved:
 def members(settings: JsonObject, incident: str = "") -> tuple[Process, ...]:
     """Return the agent's live processes, also those that a stop already gathered and froze."""
     found = resolve(settings, incident or "any").tree
-    held = _holds(found.name) if not incident else (found.hold,)
-    return of_tree(found, procfs.scan(), cgroup.find(), holds=held)
+    held = holds(found.name) if not incident else (found.hold,)
+    return of_tree(found, procfs.scan(), cgroup.find(), held=held)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,12 +79,12 @@ def look(wanted: Tree) -> Seen:
 
 
 def of_tree(
-    wanted: Tree, table: Table, hierarchy: Hierarchy | None, *, holds: tuple[str, ...] = ()
+    wanted: Tree, table: Table, hierarchy: Hierarchy | None, *, held: tuple[str, ...] = ()
 ) -> tuple[Process, ...]:
     """Return the live members of a tree in one reading of /proc, by pid."""
     pids: set[int] = set()
     if hierarchy is not None:
-        for path in {wanted.cgroup, wanted.hold, *holds} - {""}:
+        for path in {wanted.cgroup, wanted.hold, *held} - {""}:
             pids |= hierarchy.pids(path)
     if (root := wanted.root) is not None:
         pids.add(root.pid)
@@ -100,7 +100,8 @@ def of_tree(
     return tuple(one for one in found if one.alive)
 
 
-def _holds(name: str) -> tuple[str, ...]:
+def holds(name: str) -> tuple[str, ...]:
+    """Return the holds that stops of this tree made and no restore removed yet."""
     hierarchy = cgroup.find()
     if hierarchy is None:
         return ()

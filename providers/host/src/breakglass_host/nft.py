@@ -29,6 +29,8 @@ class Selector:
 
 
 WHOLE = Selector("", "breakglass whole")
+_ANSWERS = "tcp flags & rst == rst counter accept"
+"""The refusal itself passes the output hook; without this the agent would wait instead of being refused."""
 
 
 def program() -> str | None:
@@ -60,6 +62,8 @@ def arm_script(table: str, chain: str, wanted: tuple[Selector, ...]) -> str:
         f"add chain inet {table} {chain} {{ type filter hook output priority -10; policy accept; }}",
         f"flush chain inet {table} {chain}",
     ]
+    if WHOLE in wanted:
+        lines.append(f'add rule inet {table} {chain} {_ANSWERS} comment "{WHOLE.comment}"')
     for one in wanted:
         for reject in ("meta l4proto tcp counter reject with tcp reset", "counter reject"):
             words = f"{one.match} {reject}".strip()

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from breakglass.errors import Unsupported
-from breakglass_host import cgroup, procfs, tree
+from breakglass_host import cgroup, membership, procfs
 from breakglass_host.cgroup import Hierarchy
 
 _PARENT = "/breakglass-drill"
@@ -152,7 +152,8 @@ class HostSandbox:
     def stop(self) -> None:
         """End all that runs in it and remove what it made; safe to repeat."""
         if self._hierarchy is not None:
-            _end_cgroups(self._hierarchy, self.cgroup, tree.short(f"cgroup:{self.cgroup}"))
+            names = (f"cgroup:{self.cgroup}", f"user:{self.uid}", f"pid-file:{self.pid_file}")
+            _end_cgroups(self._hierarchy, self.cgroup, names)
         elif self._init is not None:
             procfs.send(self._init, signal.SIGKILL)
         if self._child is not None:
@@ -194,9 +195,9 @@ def _free_uid() -> int:
     return free[os.getpid() % len(free)]
 
 
-def _end_cgroups(hierarchy: Hierarchy, path: str, short: str) -> None:
+def _end_cgroups(hierarchy: Hierarchy, path: str, names: Sequence[str]) -> None:
     """Kill and remove the sandbox's cgroup, those below it, and the holds that stops of it made."""
-    holds = [f"/{folder.name}" for folder in Path(hierarchy.mount).glob(f"breakglass-*-{short}")]
+    holds = [hold for name in names for hold in membership.holds(name)]
     for top in (path, *holds):
         hierarchy.kill(top)
         hierarchy.await_events(top, within_s=5.0, frozen=False)

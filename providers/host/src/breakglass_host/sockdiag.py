@@ -18,9 +18,10 @@ _ERROR, _DONE = 2, 3
 _REQUEST, _ACK, _DUMP = 0x1, 0x4, 0x300
 _CGROUP_ID = 21
 """INET_DIAG_CGROUP_ID of linux/inet_diag.h: the cgroup that the socket was born in."""
-_ESTABLISHED, _TIME_WAIT, _CLOSE, _LISTEN = 1, 6, 7, 10
-_HELD = 0xFFFFFFFF & ~(1 << _TIME_WAIT | 1 << _CLOSE | 1 << _LISTEN | 1)
-"""Every state in which data can still flow: not closed, not listening, not waiting for time to pass."""
+_ESTABLISHED = 1
+_IDLE = (2, 3, 6, 7, 10, 12)
+"""Only asked for, waiting for time to pass, closed, listening: no data flows then (tcp_states.h)."""
+_HELD = 0xFFFFFFFE & ~sum(1 << state for state in _IDLE)
 _HEADER = struct.Struct("=IHHII")
 _REQUEST_BODY = struct.Struct("=BBBBI48s")
 _ANSWER = struct.Struct("=BBBB48sIIIII")
