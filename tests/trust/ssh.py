@@ -37,7 +37,7 @@ def sign(
     return done.stdout
 
 
-def verify(  # noqa: PLR0913, PLR0917 - the six things that ssh-keygen wants to know
+def verify(
     folder: Path, allowed: bytes, who: str, space: str, signature: bytes, message: bytes, *more: str
 ) -> bool:
     """Ask ``ssh-keygen -Y verify`` whether the signature is good."""

@@ -24,7 +24,7 @@ def team() -> Team:
     )
 
 
-def activated(  # noqa: PLR0913 - each part of a statement, so that a test can spoil one
+def activated(
     team: Team, signer: Signer, by: str, *, at: Instant = NOON, plan: str = "", kind: str = "activation"
 ) -> Team:
     """Return the team with an activation of its plan."""
