@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from breakglass.canon import canonical, sha256
 from breakglass.clock import Instant
-from breakglass.kit.model import Tool
+from breakglass.kit.model import Deployer, Tool
 from breakglass.model.action import Grade
 from breakglass.model.plan import (
     Activation,
@@ -25,7 +25,14 @@ from breakglass.model.plan import (
     pack_settings,
 )
 from breakglass.model.resource import State
-from breakglass.plan.doors import Numbers, left_out_doors, provider_doors, tool_doors, withheld_doors
+from breakglass.plan.doors import (
+    Numbers,
+    deployer_doors,
+    left_out_doors,
+    provider_doors,
+    tool_doors,
+    withheld_doors,
+)
 from breakglass.plan.findings import Findings, observations
 from breakglass.plan.order import Candidate, order
 from breakglass.runbook.model import Runbook, RunbookStep
@@ -55,7 +62,13 @@ class Header:
     mode: Mode = Mode.EXECUTE
 
 
-def build(header: Header, findings: Findings, runbook: Runbook, tools: Sequence[Tool]) -> tuple[Plan, bytes]:
+def build(
+    header: Header,
+    findings: Findings,
+    runbook: Runbook,
+    tools: Sequence[Tool],
+    deployers: Sequence[Deployer] = (),
+) -> tuple[Plan, bytes]:
     """Return the plan and the bytes of observations.json, whose digest it carries."""
     candidates = tuple(
         Candidate(n, proposal, reach.specs[proposal.action])
@@ -106,6 +119,7 @@ def build(header: Header, findings: Findings, runbook: Runbook, tools: Sequence[
             *provider_doors(findings.reaches, numbers),
             *withheld_doors(chosen),
             *doors,
+            *deployer_doors(deployers, chosen),
             *left_out_doors(left_out, runbook.name),
         ),
         not_touched=(*_not_touched(findings), *reading_tools),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from breakglass.kit.model import Effect, Tool
+from breakglass.kit.model import Deployer, Effect, Tool
 from breakglass.model.action import Capability, Verdict
 from breakglass.model.plan import Door, DoorKind, NotTouched
 from breakglass.plan.findings import ReachFindings
@@ -76,6 +76,22 @@ def _tool_reason(tool: Tool, *, covered: bool) -> str:
     if covered:
         return f"effect {tool.effect.value}: open until {credential} is revoked at {tool.issuer}"
     return f"effect {tool.effect.value}: no step revokes {credential}"
+
+
+def deployer_doors(deployers: Iterable[Deployer], candidates: Sequence[Candidate]) -> tuple[Door, ...]:
+    """Return a door for each deployer that may put the agent back; a step that pauses it closes the door."""
+    return tuple(
+        Door(
+            kind=DoorKind.NO_STEP,
+            name=f"deployer {deployer.kind} {deployer.name}",
+            reason="it may start the agent again",
+            remedy="pause it by hand",
+            owner="",
+            closed_by=_revoked_by(f"deployer:{deployer.kind}/{deployer.name}", candidates),
+            verdict=Verdict.UNKNOWN,
+        )
+        for deployer in deployers
+    )
 
 
 def left_out_doors(left_out: Sequence[Candidate], runbook: str) -> tuple[Door, ...]:

@@ -96,7 +96,7 @@ class Proposal:
     withholds: tuple[str, ...] = ()
     """Credentials that this step makes unreadable, as ``file:/path`` or ``keyring:service/name``."""
     revokes: tuple[str, ...] = ()
-    """Credentials (same names) and ``issuer:URL`` that this step revokes at the issuer."""
+    """What this step closes for good: credentials (same names), ``issuer:URL``, ``deployer:KIND/NAME``."""
 
 
 @dataclass(frozen=True, slots=True)

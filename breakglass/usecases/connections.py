@@ -122,10 +122,8 @@ def planned_reaches(plan: Plan) -> tuple[Reach, ...]:
 
 
 def card_or_none(name: str) -> Card | None:
-    """Return a provider's card for the kit loader; None when there is no such provider."""
-    from breakglass.errors import UsageError
-
+    """Return a provider's card; None when it cannot be used here, and then its reaches are not planned."""
     try:
         return registry.card(name)
-    except UsageError:
+    except BreakglassError:
         return None

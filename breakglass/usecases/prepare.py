@@ -15,11 +15,13 @@ from breakglass.canon import Json, canonical, parse
 from breakglass.clock import Instant
 from breakglass.errors import BreakglassError, MalformedInput, NotAuthorised, ProviderError, Unreachable
 from breakglass.incident.folder import IncidentFolder
+from breakglass.model.action import ActionSpec, Capability
 from breakglass.model.plan import MAX_PLAN_BYTES, Detection, NotPlanned, Pin, Plan, plan_digest
 from breakglass.model.resource import Reach, Resource, State
 from breakglass.model.roster import RuleVerb
 from breakglass.plan.builder import Header, build
 from breakglass.plan.findings import Findings, ReachFindings
+from breakglass.plan.order import Candidate, order
 from breakglass.provider import Discovery, Provider
 from breakglass.shape import decode, encode
 from breakglass.usecases.connections import Connected, LateJournal, Surroundings, connect
@@ -83,13 +85,13 @@ def prepare(
     connected = connect(agent.reaches, surroundings, late)
     header = _header(site, request, trusted, incident, random_bytes)
     findings, used = _read(agent.reaches, connected)
-    plan, observed = build(header, findings, runbook, agent.tools)
+    plan, observed = build(header, findings, runbook, agent.tools, agent.deployers)
     refused = _preflight(plan, used)
     if refused:
         findings, used = _read(
             agent.reaches, connected, refused={used[n][0]: why for n, why in refused.items()}
         )
-        plan, observed = build(header, findings, runbook, agent.tools)
+        plan, observed = build(header, findings, runbook, agent.tools, agent.deployers)
     if not findings.reaches:
         reasons = "; ".join(f"{item.scope}: {item.reason}" for item in findings.not_planned)
         raise Unreachable(
@@ -190,13 +192,15 @@ def _read(
 
 def _read_reach(reach: Reach, provider: Provider) -> ReachFindings:
     discovery = provider.discover()
+    specs = {name: action.spec for name, action in provider.actions.items()}
     _require_readable(discovery)
+    _require_order(discovery, specs)
     return ReachFindings(
         provider=reach.provider,
         distribution=registry.listed(reach.provider).pin,
         settings=reach.settings,
         discovery=discovery,
-        specs={name: action.spec for name, action in provider.actions.items()},
+        specs=specs,
         states=_observe(discovery, provider),
     )
 
@@ -214,6 +218,20 @@ def _require_readable(discovery: Discovery) -> None:
             decode(Resource, target, where=proposal.action)
         except MalformedInput as error:
             raise ProviderError(f"a name that people cannot read safely: {error}") from error
+
+
+def _require_order(discovery: Discovery, specs: Mapping[str, ActionSpec]) -> None:
+    """Require that this reach's proposals can be ordered: one provider's bug must not spoil the plan.
+
+    Raises:
+        ProviderError: they wait for each other, share a key, or name an action that does not exist.
+    """
+    if unknown := [item.action for item in discovery.proposals if item.action not in specs]:
+        raise ProviderError(f"proposes {unknown[0]}, which it does not have")
+    try:
+        order([Candidate(0, item, specs[item.action]) for item in discovery.proposals], tuple(Capability))
+    except BreakglassError as error:
+        raise ProviderError(error.what) from error
 
 
 def _observe(discovery: Discovery, provider: Provider) -> dict[str, State]:

@@ -127,7 +127,8 @@ def open_site(
         UsageError: no kit, or a variable that redirects calls is set for a real kit.
     """
     path = folder or Path(environ.get("BREAKGLASS_KIT") or DEFAULT_KIT)
-    kit = load_kit(path, cards)
+    # A provider that is absent here must not keep the others from stopping the agent (DESIGN 1.4).
+    kit = load_kit(path, cards, absent_ok=True)
     used = {reach.provider for agent in kit.agents.values() for reach in agent.reaches}
     known = [card for card in (cards(name) for name in sorted(used)) if card is not None]
     if not kit.settings.drill:

@@ -1,0 +1,1 @@
+"""Tests of planning: order, doors, restore, the verdict."""
