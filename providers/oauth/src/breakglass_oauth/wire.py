@@ -86,19 +86,20 @@ class Wire:
         connection = http.client.HTTPConnection(host, address.port or (443 if secure else 80))
         connection.auto_open = 0  # or it would open a plain connection in place of a lost TLS one
         connection.default_port = 443 if secure else 80
+        context = self._trust() if secure else None
         try:
             plain = socket.create_connection((host, connection.port), timeout=self._timeout_s)
             plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         except OSError as error:
             raise Transient(f"does not answer: {_words(error)}", where=origin(url)) from error
         connection.sock = plain
-        if secure:
-            connection.sock = self._secure(plain, host, origin(url))
+        if context is not None:
+            connection.sock = self._secure(context, plain, host, origin(url))
         return connection
 
-    def _secure(self, plain: socket.socket, host: str, where: str) -> ssl.SSLSocket:
+    def _secure(self, context: ssl.SSLContext, plain: socket.socket, host: str, where: str) -> ssl.SSLSocket:
         try:
-            return _shaken(self._trust(), plain, host, self._timeout_s)
+            return _shaken(context, plain, host, self._timeout_s)
         except ssl.SSLCertVerificationError as error:
             raise ProviderError(
                 f"its certificate is not trusted: {error.verify_message}", where=where
