@@ -68,8 +68,8 @@ class Ledger:
             pass
         return ledger
 
-    def claim(self, plan_sha256: str, nonce: str, incident: str, *, resume: bool = False) -> None:
-        """Use up the plan and its nonce, durably; only `resume` may find its own claim there.
+    def claim(self, plan_sha256: str, nonce: str, incident: str) -> None:
+        """Use up the plan and its nonce, durably: no second claim of either is ever accepted.
 
         Raises:
             NotAuthorised: the plan or its nonce was used before.
@@ -78,13 +78,21 @@ class Ledger:
         wanted: JsonObject = {"plan_sha256": plan_sha256, "nonce": nonce, "incident": incident}
         with self._changing():
             for body in self._bodies(CLAIMED):
-                if resume and body == wanted:
-                    return
                 if body["plan_sha256"] == plan_sha256:
                     raise _used("this plan", body)
                 if body["nonce"] == nonce:
                     raise _used("this plan's nonce", body)
             self._append(CLAIMED, wanted)
+
+    def claimed_at(self, plan_sha256: str, nonce: str, incident: str) -> Instant | None:
+        """Return when this very claim was made; None when it never was.
+
+        A resume takes its start from here and from nowhere else: a folder can be forged, this cannot.
+        """
+        wanted: JsonObject = {"plan_sha256": plan_sha256, "nonce": nonce, "incident": incident}
+        with self._changing():
+            records = self._seen.records
+            return next((r.at for r in records if r.type == CLAIMED and r.body == wanted), None)
 
     def highest_roster(self, org: str) -> int:
         """Return the highest roster version that was ever accepted, 0 for none."""

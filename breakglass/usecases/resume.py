@@ -14,7 +14,7 @@ from breakglass.journal.ledger import Ledger
 from breakglass.journal.reader import read_journal
 from breakglass.journal.writer import Journal
 from breakglass.keys.signer import Signer
-from breakglass.model.plan import MAX_PLAN_BYTES, Plan, Verb
+from breakglass.model.plan import MAX_PLAN_BYTES, Plan, Verb, plan_digest
 from breakglass.model.records import Record
 from breakglass.usecases.connections import LateJournal
 from breakglass.usecases.restore import connect_planned, prior_states
@@ -58,17 +58,19 @@ def resume(
     plan = Plan.from_bytes(raw, where=str(run_folder.plan))
     read = read_journal(run_folder.journal)
     records = read.records
-    claimed = first(records, "plan.claimed")
-    if claimed is None:
+    name = run_folder.path.name if run_folder.path.parent.name == "runs" else ""
+    claim = f"{plan.incident}/{name}" if name else plan.incident
+    claimed_at = ledger.claimed_at(plan_digest(raw), plan.nonce, claim)
+    if claimed_at is None:
         raise NotAuthorised(
             "this run was never authorised, so there is nothing to go on with",
             where=str(run_folder.path),
             remedy=f"breakglass stop {plan.agent}",
         )
     trusted = site.trusted_roster(highest_seen=ledger.highest_roster(plan.org))
-    name = run_folder.path.name if run_folder.path.parent.name == "runs" else ""
     journal = Journal.reopen(run_folder.journal, site.clock)
-    run = Run(site, plan, raw, run_folder, journal, trusted, name, started_at=claimed.at)
+    run = Run(site, plan, raw, run_folder, journal, trusted, name, started_at=claimed_at)
+    run.claim_recorded = first(records, "plan.claimed") is not None
     if records[-1].type == "run.sealed" and not read.torn_tail:
         journal.close()
         return seal_run(run, ledger, log_key)

@@ -54,12 +54,19 @@ class Run:
     """Empty for the stop itself, else the folder in ``runs/``."""
     started_at: Instant | None = None
     """When the plan was claimed; only a resume has one."""
+    claim_recorded: bool = False
+    """A run may have died between its claim and the record of it."""
     seen: set[str] = field(default_factory=set)
 
     @property
     def digest(self) -> str:
         """Return the plan's digest."""
         return plan_digest(self.raw)
+
+    @property
+    def claim_name(self) -> str:
+        """Return under which name the state folder remembers this run."""
+        return f"{self.plan.incident}/{self.run_name}" if self.run_name else self.plan.incident
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,17 +203,13 @@ def carry_out(  # noqa: PLR0913 - each comes from another hand
 def _claim(run: Run, authorised: AuthorisedPlan, ledger: Ledger) -> None:
     roster = run.trusted
     ledger.remember_roster(run.plan.org, roster.roster.version, roster.sha256)
-    resumed = run.started_at is not None
-    ledger.claim(run.digest, run.plan.nonce, _claim_name(run), resume=resumed)
-    if not resumed:
+    if run.started_at is None:
+        ledger.claim(run.digest, run.plan.nonce, run.claim_name)
+    if not run.claim_recorded:
         signers: Json = [{"person": item.person, "key": item.fingerprint} for item in authorised.signers]
         run.journal.append(
             "plan.claimed", {"plan_sha256": run.digest, "nonce": run.plan.nonce, "signers": signers}
         )
-
-
-def _claim_name(run: Run) -> str:
-    return f"{run.plan.incident}/{run.run_name}" if run.run_name else run.plan.incident
 
 
 def _look_again(run: Run, providers: Mapping[int, Provider]) -> None:
