@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from breakglass import __version__
 from breakglass.canon import Json
-from breakglass.errors import NotAuthorised, UsageError
+from breakglass.errors import RecordDamaged, UsageError
 from breakglass.execute.context import StepEvent
 from breakglass.incident.folder import IncidentFolder
 from breakglass.journal.history import first, replay
@@ -17,8 +17,9 @@ from breakglass.keys.signer import Signer
 from breakglass.model.plan import MAX_PLAN_BYTES, Plan, Verb, plan_digest
 from breakglass.model.records import Record
 from breakglass.usecases.connections import LateJournal
-from breakglass.usecases.restore import connect_planned, prior_states
-from breakglass.usecases.run import Finished, Run, boot_id, carry_out, seal_run
+from breakglass.usecases.prepare import lay_out
+from breakglass.usecases.restore import connect_planned, prior_states, read_plan
+from breakglass.usecases.run import Finished, Run, boot_id, carry_out, name_of, record_opened, seal_run
 from breakglass.usecases.site import Site
 
 
@@ -26,17 +27,24 @@ def unfinished(folder: IncidentFolder) -> IncidentFolder:
     """Return the run of an incident that has not ended: the newest that is not sealed.
 
     Raises:
-        UsageError: every run has ended.
+        UsageError: every run has ended, or the newest died before it had a plan.
     """
     for run in reversed((folder, *folder.runs())):
-        if not run.is_sealed() and run.journal.exists():
-            return run
+        if run.is_sealed() or not run.journal.exists():
+            continue
+        if not run.plan.exists():
+            raise UsageError(
+                "this run died before it had a plan; nothing was changed",
+                where=str(run.path),
+                remedy="breakglass stop AGENT",
+            )
+        return run
     raise UsageError(
         "every run of this incident has ended", where=str(folder.path), remedy="breakglass status"
     )
 
 
-def resume(
+def resume(  # noqa: PLR0913 - each comes from another hand
     site: Site,
     folder: IncidentFolder,
     ledger: Ledger,
@@ -45,41 +53,67 @@ def resume(
     observer: Callable[[StepEvent], None],
     cancelled: Callable[[], bool],
 ) -> Finished:
-    """Settle what is in doubt and carry the rest out, on the signatures that were claimed.
+    """Settle what is in doubt and carry the rest out, on the signatures that lie in the folder.
 
     Raises:
-        UsageError: the run has ended, or never began to change anything.
-        NotAuthorised: its time is over, or the claim is not ours.
+        UsageError: the run has ended, or died before it had a plan.
+        NotAuthorised: its time is over, the signatures are too few, or the claim is not ours.
+        RecordDamaged: its journal does not verify, or it ended before and its end was cut off.
     """
-    from breakglass.journal.durable import read_regular
-
     run_folder = unfinished(folder)
-    raw = read_regular(run_folder.plan, max_bytes=MAX_PLAN_BYTES)
-    plan = Plan.from_bytes(raw, where=str(run_folder.plan))
-    read = read_journal(run_folder.journal)
-    records = read.records
-    name = run_folder.path.name if run_folder.path.parent.name == "runs" else ""
-    claim = f"{plan.incident}/{name}" if name else plan.incident
-    claimed_at = ledger.claimed_at(plan_digest(raw), plan.nonce, claim)
-    if claimed_at is None:
-        raise NotAuthorised(
-            "this run was never authorised, so there is nothing to go on with",
-            where=str(run_folder.path),
-            remedy=f"breakglass stop {plan.agent}",
-        )
+    plan, raw = read_plan(run_folder)
     trusted = site.trusted_roster(highest_seen=ledger.highest_roster(plan.org))
-    journal = Journal.reopen(run_folder.journal, site.clock)
-    run = Run(site, plan, raw, run_folder, journal, trusted, name, started_at=claimed_at)
-    run.claim_recorded = first(records, "plan.claimed") is not None
-    if records[-1].type == "run.sealed" and not read.torn_tail:
+    journal = Journal.reopen(run_folder.journal, site.clock, watch=site.watch)
+    try:
+        records = read_journal(run_folder.journal).records
+        claimed = first(records, "plan.claimed")
+        run = Run(site, plan, raw, run_folder, journal, trusted, name_of(run_folder), resumed=True)
+        run.started_at = claimed.at if claimed is not None else None
+        run.seen.update(_recorded(records))
+        if records and records[-1].type == "run.sealed":
+            journal.close()
+            return seal_run(run, ledger, log_key)
+        _refuse_sealed(run, ledger)
+        _go_on(run, records)
+        return _carry_on(run, folder, records, ledger, log_key, observer=observer, cancelled=cancelled)
+    finally:
         journal.close()
-        return seal_run(run, ledger, log_key)
-    history = replay(records)
-    doubt: Json = [n for n, step in sorted(history.items()) if step.in_doubt]
-    journal.append("run.resumed", {"tool": f"breakglass {__version__}", "boot": boot_id(), "in_doubt": doubt})
-    run.seen.update(_recorded(records))
-    connected = connect_planned(site, folder, plan, LateJournal(journal))
+
+
+def _refuse_sealed(run: Run, ledger: Ledger) -> None:
+    """Refuse a journal that was shortened after the run had ended."""
+    if (run.plan.incident, run.run_name) in ledger.seals():
+        raise RecordDamaged(
+            "this run has ended before, and its journal does not say so any more",
+            where=str(run.folder.journal),
+            remedy=f"breakglass journal verify {run.folder.path}",
+        )
+
+
+def _go_on(run: Run, records: Sequence[Record]) -> None:
+    """Write what the process that died did not come to, and that this one goes on."""
+    doubt: Json = [n for n, step in sorted(replay(records).items()) if step.in_doubt]
+    run.journal.append(
+        "run.resumed", {"tool": f"breakglass {__version__}", "boot": boot_id(), "in_doubt": doubt}
+    )
+    if first(records, "run.opened") is None:
+        lay_out(run.site, run.folder, run.trusted)
+        record_opened(run)
+
+
+def _carry_on(  # noqa: PLR0913 - as `resume`
+    run: Run,
+    folder: IncidentFolder,
+    records: Sequence[Record],
+    ledger: Ledger,
+    log_key: Signer,
+    *,
+    observer: Callable[[StepEvent], None],
+    cancelled: Callable[[], bool],
+) -> Finished:
+    plan = run.plan
     prior: Mapping[int, Mapping[str, Json]] = prior_states(folder, plan) if plan.verb is Verb.RESTORE else {}
+    connected = connect_planned(run.site, folder, plan, LateJournal(run.journal))
     try:
         return carry_out(
             run,
@@ -89,7 +123,7 @@ def resume(
             observer=observer,
             cancelled=cancelled,
             prior=prior,
-            history=history,
+            history=replay(records),
         )
     finally:
         connected.close()

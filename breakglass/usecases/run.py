@@ -52,8 +52,10 @@ class Run:
     trusted: TrustedRoster
     run_name: str = ""
     """Empty for the stop itself, else the folder in ``runs/``."""
+    resumed: bool = False
+    """Whether an earlier process began this run; it may have claimed the plan without recording it."""
     started_at: Instant | None = None
-    """When the plan was claimed; only a resume has one."""
+    """When the plan was claimed; only a resume can have one."""
     claim_recorded: bool = False
     """A run may have died between its claim and the record of it."""
     seen: set[str] = field(default_factory=set)
@@ -66,7 +68,7 @@ class Run:
     @property
     def claim_name(self) -> str:
         """Return under which name the state folder remembers this run."""
-        return f"{self.plan.incident}/{self.run_name}" if self.run_name else self.plan.incident
+        return claim_name(self.plan, self.run_name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +81,11 @@ class Finished:
     """False: interrupted; `resume` goes on."""
 
 
+def claim_name(plan: Plan, run_name: str) -> str:
+    """Return under which name the state folder remembers a run: the stop itself has no name of its own."""
+    return f"{plan.incident}/{run_name}" if run_name else plan.incident
+
+
 def boot_id() -> str:
     """Return the kernel's boot id, so that monotonic times of two boots are never compared; else empty."""
     try:
@@ -89,7 +96,7 @@ def boot_id() -> str:
 
 def begin(site: Site, folder: IncidentFolder, agent: str, verb: Verb) -> Journal:
     """Open the journal before anything is planned: from its first record on the stop counts as issued."""
-    journal = Journal.create(folder.journal, site.clock)
+    journal = Journal.create(folder.journal, site.clock, watch=site.watch)
     journal.append(
         "stop.issued",
         {"agent": agent, "verb": verb.value, "executor": site.executor().name, "boot": boot_id()},
@@ -99,24 +106,35 @@ def begin(site: Site, folder: IncidentFolder, agent: str, verb: Verb) -> Journal
 
 def open_run(site: Site, prepared: Prepared, journal: Journal) -> Run:
     """Record the plan that signatures are now asked for."""
-    plan, folder = prepared.plan, prepared.folder
-    run_name = folder.path.name if folder.path.parent.name == "runs" else ""
-    journal.append(
+    folder = prepared.folder
+    run = Run(site, prepared.plan, prepared.raw, folder, journal, prepared.trusted, name_of(folder))
+    record_opened(run)
+    prepared.evidence.attach(journal)
+    return run
+
+
+def name_of(folder: IncidentFolder) -> str:
+    """Return the name of a later run, or nothing for the stop itself."""
+    return folder.path.name if folder.path.parent.name == "runs" else ""
+
+
+def record_opened(run: Run) -> None:
+    """Write which plan this run is about."""
+    plan = run.plan
+    run.journal.append(
         "run.opened",
         {
             "incident": plan.incident,
             "agent": plan.agent,
             "verb": plan.verb.value,
-            "plan_sha256": prepared.digest,
+            "plan_sha256": run.digest,
             "parent": plan.parent,
-            "executor": site.executor().name,
+            "executor": run.site.executor().name,
             "tool": f"breakglass {__version__}",
             "drill": plan.drill,
             "boot": boot_id(),
         },
     )
-    prepared.evidence.attach(journal)
-    return Run(site, plan, prepared.raw, folder, journal, prepared.trusted, run_name)
 
 
 def limits(site: Site, plan: Plan, ledger: Ledger, started_at: Instant | None = None) -> Limits:
@@ -264,11 +282,16 @@ def _seal(run: Run, ledger: Ledger, log_key: Signer) -> Finished:
 
 
 def seal_run(run: Run, ledger: Ledger, log_key: Signer) -> Finished:
-    """Sign the checkpoint of a journal that ended, and write the report."""
-    name = origin(run.plan.org, run.site.executor().name, run.plan.incident, run.run_name)
-    checkpoint = seal(run.folder.path, origin=name, signer=log_key)
-    ledger.record_seal(run.plan.incident, run.run_name, checkpoint)
-    return Finished(report_of(run.folder, run.plan, run.digest), run.folder, sealed=True)
+    """Write the report of a journal that ended, and sign its checkpoint last: safe to repeat until then."""
+    plan = run.plan
+    report = report_of(run.folder, plan, run.digest)
+    seal(
+        run.folder.path,
+        origin=origin(plan.org, run.site.executor().name, plan.incident, run.run_name),
+        signer=log_key,
+        remember=lambda checkpoint: ledger.record_seal(plan.incident, run.run_name, checkpoint),
+    )
+    return Finished(report, run.folder, sealed=True)
 
 
 def judge(plan: Plan, records: Sequence[Record]) -> Assessment:
