@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 UNCHECKED = "not independently checked: --check looks at every target with your own credentials"
 
 
-def approve(  # noqa: PLR0913 - each is a flag
+def approve(
     request: Annotated[str, typer.Argument(help="A pasted request, an incident, a file, or - for stdin.")],
     *,
     check: Annotated[bool, typer.Option("--check", help="Look at every target yourself first.")] = False,

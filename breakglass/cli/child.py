@@ -7,6 +7,7 @@ signature comes back. The child shows the plan itself and asks for the name on t
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -16,6 +17,8 @@ from typing import TypedDict
 from breakglass.cli.session import Session
 from breakglass.errors import EXIT_NOT_AUTHORISED, NotAuthorised, UsageError
 
+_CTRL_C = 130
+"""What Typer makes of Ctrl-C."""
 _KEPT = ("PATH", "TERM", "LANG", "LC_ALL", "NO_COLOR", "BREAKGLASS_KIT", "SSH_AUTH_SOCK", "SSH_CONNECTION")
 
 
@@ -43,7 +46,7 @@ def sign_as_person(here: Session, raw: bytes, person: str, key: Path | None, *, 
         )
     except (OSError, subprocess.SubprocessError) as error:
         raise UsageError(f"the program that signs could not be started: {error}") from error
-    if done.returncode == EXIT_NOT_AUTHORISED:
+    if done.returncode in (EXIT_NOT_AUTHORISED, _CTRL_C, -signal.SIGINT):
         raise NotAuthorised("you did not sign")
     if done.returncode != 0:
         raise UsageError("nothing was signed; the reason stands above", remedy="--as PERSON, --key FILE")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Callable
 from contextlib import closing as closed
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
@@ -17,28 +19,34 @@ if TYPE_CHECKING:
     from breakglass.usecases.run import Finished
 
 
-def conduct(  # noqa: PLR0913 - each is a flag
+def conduct(
     here: Session, opened: Opened, *, person: str, key: Path | None, yes: bool, json: bool
 ) -> NoReturn:
     """Ask for the signatures that are missing, carry the plan out, show the end, and leave."""
+    from breakglass.cli.progress_view import ProgressView
     from breakglass.usecases.contain import finish
 
     plan = opened.run.plan
-    with closed(opened):
+    running = threading.Event()
+    with (
+        closed(opened),
+        wished_to_stop(lambda: settling(here) if running.is_set() else None) as wished,
+    ):
         for n, error in opened.connected.failures.items():
             here.say(*rows(f"reach {n} is not connected: {error.what}", rest="  ", tone=Tone.BAD))
         if here.interactive:
-            _gather(here, opened, person=person, key=key, yes=yes)
+            _gather(here, opened, wished, person=person, key=key, yes=yes)
         started_s = here.clock.monotonic_s()
-        from breakglass.cli.progress_view import ProgressView
-
         view = ProgressView(plan, here.talk, lambda: here.clock.monotonic_s() - started_s)
-        with wished_to_stop(lambda: settling(here)) as wished, view.running():
+        running.set()
+        with view.running():
             done = finish(opened, here.environ, observer=view, cancelled=wished)
     show_end(here, done, plan, json=json)
 
 
-def _gather(here: Session, opened: Opened, *, person: str, key: Path | None, yes: bool) -> None:
+def _gather(
+    here: Session, opened: Opened, wished: Callable[[], bool], *, person: str, key: Path | None, yes: bool
+) -> None:
     """Let the invoking person sign, then wait for the others.
 
     Raises:
@@ -58,12 +66,9 @@ def _gather(here: Session, opened: Opened, *, person: str, key: Path | None, yes
     if exchange is not None and (exchange / place.name / "plan.json").is_file():
         place = exchange / place.name
     here.say(*request_rows(check_words(run.digest), opened.request, str(place)))
-    with (
-        wished_to_stop(lambda: None) as wished,
-        pasting(here, lambda text: accept(run.folder, run.digest, text)),
-    ):
+    with pasting(here, lambda text: accept(run.folder, run.digest, text)):
         enough = await_signatures(opened, seen=Told(here, run.plan), cancelled=wished)
-    if not enough:
+    if not enough or wished():
         raise NotAuthorised("stopped waiting for signatures", remedy=f"breakglass stop {run.plan.agent}")
 
 

@@ -18,7 +18,7 @@ Folder = Annotated[Path | None, typer.Argument(help="The kit's folder; default: 
 
 
 @app.command()
-def init(  # noqa: PLR0913 - each is one answer that only a person can give
+def init(
     folder: Annotated[Path, typer.Argument(help="Where the kit is made; absent or empty.")],
     *,
     org: Annotated[str, typer.Option("--org", help="The organisation, e.g. example.com.")],

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 
-def restore(  # noqa: PLR0913 - each is a flag of DESIGN 7
+def restore(
     incident: Annotated[str, typer.Argument(help="The incident's id, or its folder.")],
     *,
     reason: Annotated[str, typer.Option("--reason", help="Why; everybody who signs reads it.")] = "",

@@ -1,0 +1,1 @@
+"""Tests of the command line, at a terminal and from a script."""
