@@ -56,10 +56,15 @@ class FolderCheck:
         return not self.problems
 
 
-def seal(folder: Path, *, origin: str, signer: Signer) -> str:
+def _forget(_checkpoint_sha256: str) -> None:
+    """Do nothing."""
+
+
+def seal(folder: Path, *, origin: str, signer: Signer, remember: Callable[[str], None] = _forget) -> str:
     """Sign what the journal on the disk says and return the checkpoint's sha256; the writer is closed before.
 
-    The signature is durable before the checkpoint, whose presence is what makes a run sealed.
+    The checkpoint's presence is what makes a run sealed. So its signature is durable before it, and what
+    `remember` does with its sha256 is done: whoever dies in between can seal again, and nothing is missed.
 
     Raises:
         UsageError: sealed already, or its last record is not `run.sealed`.
@@ -87,6 +92,7 @@ def seal(folder: Path, *, origin: str, signer: Signer) -> str:
         check_signature(text, signature, signer.public_line, org=checkpoint.org, where="checkpoint")
         replace(folder / LOG_KEY, signer.public_line.strip().encode() + b"\n")
         replace(folder / SIGNATURE, signature)
+        remember(sha256(text))
         replace(folder / CHECKPOINT, text)
     finally:
         held.close()

@@ -19,7 +19,22 @@ from breakglass.journal.recovery import rewrite
 from breakglass.journal.segment import NOT_DONE, Segment
 from breakglass.model.records import RECORD_TYPES, Record
 
-AfterWrite = Callable[[Record], None]
+OnRecord = Callable[[Record], None]
+
+
+def _unwatched(_record: Record) -> None:
+    """Do nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """Is told of every record: right before it is written, and once it is durable. Tests crash there."""
+
+    before: OnRecord = _unwatched
+    after: OnRecord = _unwatched
+
+
+UNWATCHED = Watch()
 
 
 @dataclass(slots=True)
@@ -44,29 +59,29 @@ class Journal:
     appends: the segment would be dead (nothing is lost, `reopen` goes on).
     """
 
-    def __init__(self, segment: Segment, head: Head, clock: Clock, after_write: AfterWrite | None) -> None:
+    def __init__(self, segment: Segment, head: Head, clock: Clock, watch: Watch) -> None:
         """Use `create` or `reopen`; this only keeps what they opened."""
         self._segment = segment
         self._head = head
         self._clock = clock
-        self._after_write = after_write
+        self._watch = watch
         self._turn = threading.Condition()
         self._queue: list[_Waiting] = []
         self._leading = False
         self._closed = False
 
     @classmethod
-    def create(cls, path: Path, clock: Clock, *, after_write: AfterWrite | None = None) -> Journal:
-        """Start a journal; `after_write` is called with each record once it is durable.
+    def create(cls, path: Path, clock: Clock, *, watch: Watch = UNWATCHED) -> Journal:
+        """Start a journal.
 
         Raises:
             StopInProgress: there is a journal already.
             DiskRefused: it cannot be made.
         """
-        return cls(Segment.create(path), Head(), clock, after_write)
+        return cls(Segment.create(path), Head(), clock, watch)
 
     @classmethod
-    def reopen(cls, path: Path, clock: Clock, *, after_write: AfterWrite | None = None) -> Journal:
+    def reopen(cls, path: Path, clock: Clock, *, watch: Watch = UNWATCHED) -> Journal:
         """Go on after a crash; a torn tail is moved aside and recorded.
 
         Raises:
@@ -87,9 +102,9 @@ class Journal:
         finally:
             old.close()
         head = head_of((*contents.records, recovered) if recovered else contents.records)
-        journal = cls(segment, head, clock, after_write)
-        if recovered is not None and after_write is not None:
-            after_write(recovered)
+        journal = cls(segment, head, clock, watch)
+        if recovered is not None:
+            watch.after(recovered)
         return journal
 
     def append(self, type: str, body: JsonObject) -> Record:  # noqa: A002 - the field's own name
@@ -174,6 +189,8 @@ class Journal:
             lines.append(line + b"\n")
             records.append(record)
         try:
+            for record in records:
+                self._watch.before(record)
             self._segment.append(b"".join(lines))
             self._head = head
         except BaseException:
@@ -181,8 +198,7 @@ class Journal:
             raise
         for waiting, record in zip(batch, records, strict=True):
             waiting.record = record
-            if self._after_write is not None:
-                self._after_write(record)
+            self._watch.after(record)
 
 
 def _result(waiting: _Waiting) -> Record:

@@ -118,12 +118,13 @@ def open_signed(site: Site, plan_file: Path, signatures: Sequence[Path], keep: P
         trusted = site.trusted_roster(highest_seen=ledger.highest_roster(plan.org))
         _check_quorum(site, raw, files, ledger, trusted)
         folder = new_folder(site, keep, plan.incident)
-        journal = begin(site, folder, plan.agent, plan.verb)
-        folder.write("plan.json", raw)
+        # All that `resume` needs lies there before the first record.
+        _bring_sealed(beside / "sealed", folder.sealed)
         folder.write("observations.json", observed)
         for file in files:
             folder.write(file.name if file.name.endswith(".sig") else f"{file.name}.sig", file.data)
-        _bring_sealed(beside / "sealed", folder.sealed)
+        folder.write("plan.json", raw)
+        journal = begin(site, folder, plan.agent, plan.verb)
         lay_out(site, folder, trusted)
         late = LateJournal()
         agent = site.agent(plan.agent).ref

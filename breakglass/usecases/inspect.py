@@ -22,9 +22,9 @@ from breakglass.report.build import Report, Truth, build
 from breakglass.shape import decode
 from breakglass.usecases.approve import Difference, Request, recheck
 from breakglass.usecases.connections import LateJournal, Surroundings, connect, planned_reaches
+from breakglass.usecases.judgement import judge
 from breakglass.usecases.prepare import StopRequest, prepare
 from breakglass.usecases.restore import read_plan
-from breakglass.usecases.run import judge
 from breakglass.usecases.site import Site
 
 MAX_REPORT_BYTES = 64 * 1024 * 1024

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from breakglass import __version__
 from breakglass.canon import Json
-from breakglass.errors import RecordDamaged, UsageError
+from breakglass.errors import NotAuthorised, RecordDamaged, UsageError
 from breakglass.execute.context import StepEvent
 from breakglass.incident.folder import IncidentFolder
 from breakglass.journal.history import first, replay
@@ -14,7 +14,7 @@ from breakglass.journal.ledger import Ledger
 from breakglass.journal.reader import read_journal
 from breakglass.journal.writer import Journal
 from breakglass.keys.signer import Signer
-from breakglass.model.plan import MAX_PLAN_BYTES, Plan, Verb, plan_digest
+from breakglass.model.plan import Verb
 from breakglass.model.records import Record
 from breakglass.usecases.connections import LateJournal
 from breakglass.usecases.prepare import lay_out
@@ -44,7 +44,7 @@ def unfinished(folder: IncidentFolder) -> IncidentFolder:
     )
 
 
-def resume(  # noqa: PLR0913 - each comes from another hand
+def resume(
     site: Site,
     folder: IncidentFolder,
     ledger: Ledger,
@@ -66,22 +66,28 @@ def resume(  # noqa: PLR0913 - each comes from another hand
     journal = Journal.reopen(run_folder.journal, site.clock, watch=site.watch)
     try:
         records = read_journal(run_folder.journal).records
-        claimed = first(records, "plan.claimed")
-        run = Run(site, plan, raw, run_folder, journal, trusted, name_of(run_folder), resumed=True)
-        run.started_at = claimed.at if claimed is not None else None
+        run = Run(site, plan, raw, run_folder, journal, trusted, name_of(run_folder))
+        run.started_at = ledger.claimed_at(run.digest, plan.nonce, run.claim_name)
+        run.claim_recorded = first(records, "plan.claimed") is not None
         run.seen.update(_recorded(records))
         if records and records[-1].type == "run.sealed":
             journal.close()
             return seal_run(run, ledger, log_key)
-        _refuse_sealed(run, ledger)
+        _check_claim(run, ledger)
         _go_on(run, records)
         return _carry_on(run, folder, records, ledger, log_key, observer=observer, cancelled=cancelled)
     finally:
         journal.close()
 
 
-def _refuse_sealed(run: Run, ledger: Ledger) -> None:
-    """Refuse a journal that was shortened after the run had ended."""
+def _check_claim(run: Run, ledger: Ledger) -> None:
+    """Hold the journal against the state folder, which no folder of an incident can overrule."""
+    if run.claim_recorded and run.started_at is None:
+        raise NotAuthorised(
+            "this run says that it claimed its plan, and this executor knows of no such claim",
+            where=str(run.folder.path),
+            remedy=f"breakglass stop {run.plan.agent}",
+        )
     if (run.plan.incident, run.run_name) in ledger.seals():
         raise RecordDamaged(
             "this run has ended before, and its journal does not say so any more",
@@ -101,7 +107,7 @@ def _go_on(run: Run, records: Sequence[Record]) -> None:
         record_opened(run)
 
 
-def _carry_on(  # noqa: PLR0913 - as `resume`
+def _carry_on(  # noqa: PLR0913 - as `resume`, and what it read
     run: Run,
     folder: IncidentFolder,
     records: Sequence[Record],

@@ -18,7 +18,7 @@ from breakglass.execute.context import StepEvent
 from breakglass.execute.engine import Ports, execute
 from breakglass.incident.folder import IncidentFolder
 from breakglass.journal.checkpoint import origin
-from breakglass.journal.history import StepHistory, replay
+from breakglass.journal.history import StepHistory
 from breakglass.journal.ledger import Ledger
 from breakglass.journal.reader import read_journal
 from breakglass.journal.sealing import seal
@@ -26,15 +26,15 @@ from breakglass.journal.writer import Journal
 from breakglass.keys.signer import Signer
 from breakglass.model.authorised import AuthorisedPlan
 from breakglass.model.plan import Mode, Plan, Verb, plan_digest
-from breakglass.model.records import Record
 from breakglass.plan.findings import read_principals
 from breakglass.plan.found import appeared
 from breakglass.provider import Provider
-from breakglass.report.build import Report, Truth, build
+from breakglass.report.build import Report
 from breakglass.shape import encode
+from breakglass.usecases.judgement import judge, report_of
 from breakglass.usecases.prepare import Prepared
 from breakglass.usecases.site import Site
-from breakglass.verify.judge import Assessment, Found, assess
+from breakglass.verify.judge import Found
 
 REDISCOVERY_S = 15.0
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
@@ -52,8 +52,6 @@ class Run:
     trusted: TrustedRoster
     run_name: str = ""
     """Empty for the stop itself, else the folder in ``runs/``."""
-    resumed: bool = False
-    """Whether an earlier process began this run; it may have claimed the plan without recording it."""
     started_at: Instant | None = None
     """When the plan was claimed; only a resume can have one."""
     claim_recorded: bool = False
@@ -260,17 +258,6 @@ def _found(run: Run, found: Found) -> None:
     run.journal.append("found.not_signed", dict(encode(found)))  # type: ignore[arg-type]  # a dataclass encodes to an object
 
 
-def found_in(records: Sequence[Record]) -> tuple[Found, ...]:
-    """Return what the journal says was found unsigned."""
-    from breakglass.shape import decode
-
-    return tuple(
-        decode(Found, record.body, where=f"record {record.seq}")
-        for record in records
-        if record.type == "found.not_signed"
-    )
-
-
 def _seal(run: Run, ledger: Ledger, log_key: Signer) -> Finished:
     assessment = judge(run.plan, read_journal(run.folder.journal).records)
     still_open: Json = [
@@ -292,18 +279,3 @@ def seal_run(run: Run, ledger: Ledger, log_key: Signer) -> Finished:
         remember=lambda checkpoint: ledger.record_seal(plan.incident, run.run_name, checkpoint),
     )
     return Finished(report, run.folder, sealed=True)
-
-
-def judge(plan: Plan, records: Sequence[Record]) -> Assessment:
-    """Judge a run from its records alone; the newest of them is the present."""
-    now = records[-1].at if records else None
-    return assess(plan, replay(records), found_in(records), now=now)
-
-
-def report_of(folder: IncidentFolder, plan: Plan, digest: str, truth: Sequence[Truth] = ()) -> Report:
-    """Build the report from the journal and write report.json."""
-    records = read_journal(folder.journal).records
-    assessment = judge(plan, records)
-    report = build(plan, records, assessment, digest=digest, journal=folder.journal.name, truth=tuple(truth))
-    folder.write("report.json", report.to_json())
-    return report

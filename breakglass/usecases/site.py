@@ -17,6 +17,7 @@ from breakglass.errors import Denied, NotAuthorised, UsageError
 from breakglass.incident.folder import home_folder
 from breakglass.journal.durable import read_regular
 from breakglass.journal.ledger import Ledger
+from breakglass.journal.writer import UNWATCHED, Watch
 from breakglass.keys import log_key
 from breakglass.keys.signer import Signer
 from breakglass.kit.load import load_kit
@@ -63,6 +64,8 @@ class Site:
     ignored: tuple[str, ...]
     """Variables that are set and were ignored; every header names them."""
     clock: Clock
+    watch: Watch = UNWATCHED
+    """Is told of each record of a run's journal."""
 
     @property
     def drill(self) -> bool:

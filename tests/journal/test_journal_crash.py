@@ -117,9 +117,9 @@ def test_the_hook_sees_a_record_only_when_it_is_durable(tmp_path: Path) -> None:
     program = (
         "import os, sys, pathlib\n"
         "from breakglass.clock import SystemClock\n"
-        "from breakglass.journal.writer import Journal\n"
+        "from breakglass.journal.writer import Journal, Watch\n"
         "die = lambda record: os.kill(os.getpid(), 9) if record.seq == 2 else None\n"
-        "journal = Journal.create(pathlib.Path(sys.argv[1]), SystemClock(), after_write=die)\n"
+        "journal = Journal.create(pathlib.Path(sys.argv[1]), SystemClock(), watch=Watch(after=die))\n"
         "while True: journal.append('step.started', {})\n"
     )
     died = subprocess.run([sys.executable, "-c", program, path], check=False)

@@ -19,7 +19,7 @@ from breakglass.errors import BreakglassError, DiskRefused, RecordDamaged, StopI
 from breakglass.journal.chain import Head
 from breakglass.journal.reader import read_journal
 from breakglass.journal.segment import Segment
-from breakglass.journal.writer import Journal
+from breakglass.journal.writer import Journal, Watch
 from breakglass.model.records import ZERO_DIGEST, Record
 from tests.journal.making import CLOCK, SettableClock, write_journal
 
@@ -155,7 +155,7 @@ def test_threads_that_wait_share_one_write(tmp_path: Path) -> None:
             go_on.wait(10)
 
     with (
-        Journal.create(path, CLOCK, after_write=hold_the_first) as journal,
+        Journal.create(path, CLOCK, watch=Watch(after=hold_the_first)) as journal,
         ThreadPoolExecutor(9) as pool,
     ):
         pool.submit(journal.append, "step.started", {"step": 0})
@@ -237,7 +237,7 @@ def test_a_write_that_fails_is_never_tried_again() -> None:
 
 def test_every_thread_is_told_that_the_disk_is_full_and_what_to_do() -> None:
     """Each gets an error of its own with the cause, what was not done and the remedy; so do later ones."""
-    journal = Journal(Segment.open(Path("/dev/full")), Head(), CLOCK, None)
+    journal = Journal(Segment.open(Path("/dev/full")), Head(), CLOCK, Watch())
 
     def append(n: int) -> DiskRefused:
         with pytest.raises(DiskRefused) as refused:
@@ -274,7 +274,7 @@ def test_a_hook_that_raises_is_heard_by_the_one_who_appends(tmp_path: Path) -> N
         if record.seq == 0:
             raise ValueError("hook")
 
-    with Journal.create(path, CLOCK, after_write=hook) as journal:
+    with Journal.create(path, CLOCK, watch=Watch(after=hook)) as journal:
         with pytest.raises(ValueError, match="hook"):
             journal.append("step.started", {})
         assert 1 == journal.append("step.started", {}).seq
@@ -292,7 +292,7 @@ def test_a_record_that_waits_when_the_journal_closes_is_written(tmp_path: Path) 
             first_is_out.set()
             go_on.wait(10)
 
-    journal = Journal.create(path, CLOCK, after_write=hold_the_first)
+    journal = Journal.create(path, CLOCK, watch=Watch(after=hold_the_first))
     with ThreadPoolExecutor(3) as pool:
         pool.submit(journal.append, "step.started", {"step": 0})
         assert first_is_out.wait(10)

@@ -8,7 +8,7 @@ import threading
 from pathlib import Path
 
 from breakglass.clock import SystemClock
-from breakglass.journal.writer import Journal
+from breakglass.journal.writer import Journal, Watch
 from breakglass.model.records import Record
 
 
@@ -27,7 +27,7 @@ def main() -> None:
     """Run."""
     path = Path(sys.argv[1])
     begin = Journal.reopen if path.exists() else Journal.create
-    journal = begin(path, SystemClock(), after_write=say)
+    journal = begin(path, SystemClock(), watch=Watch(after=say))
     for thread in range(4):
         threading.Thread(target=work, args=(journal, thread)).start()
 
