@@ -200,19 +200,3 @@ def test_a_restore_is_signed_by_two_people_of_its_own(ground: Ground, agent: str
     assert f"RESTORE {agent}" in screen
     assert "it was mended" in screen
     assert "cannot be undone" in screen
-
-
-def test_a_second_stop_of_an_agent_that_is_being_stopped_is_told_so(ground: Ground, agent: str) -> None:
-    """The first one was interrupted; the second touches nothing, exits 6 and names resume."""
-    with ground.terminal("alice", "stop", agent, "--yes") as first:
-        first.expect(WAITING)
-        name = _folder(ground, agent).name
-        ground.run("approve", name, "--yes", person="bob")
-        first.expect("isolate ")
-        first.interrupt()
-        first.end()
-    with ground.terminal("alice", "stop", agent, "--yes") as second:
-        second.expect("breakglass resume")
-
-        assert 6 == second.end()
-    assert 0 == ground.run("resume", name).returncode
