@@ -324,10 +324,10 @@ def test_without_introspection_a_refused_call_is_proof(agent: Agent, tmp_path: P
     assert (Verdict.CONTAINED, Grade.REFUSED_AS_AGENT) == (history.verdict, history.grade)
 
 
-def test_a_probe_that_never_takes_the_token_is_not_used(agent: Agent, tmp_path: Path) -> None:
+@pytest.mark.parametrize("path", ["/admin/clients/support-bot", "/nowhere"])
+def test_a_probe_that_never_takes_the_token_is_not_used(agent: Agent, tmp_path: Path, path: str) -> None:
     """An address that refuses the live token as well would prove nothing afterwards; the plan says so."""
-    agent.sandbox.set_faults({"endpoint": "probe", "kind": "denied"})
-    stop = planned(agent, tmp_path / "inc", probe_url=f"{agent.sandbox.issuer}/probe")
+    stop = planned(agent, tmp_path / "inc", probe_url=f"{agent.sandbox.issuer}{path}")
 
     assert stop.step(REVOKE).target.params["probe_url"] is None
     assert any("would prove nothing" in item.reason for item in stop.plan.not_touched)
