@@ -59,7 +59,7 @@ def _words(one: Judgement) -> Json:
 
 def _become_ordinary(uid: int) -> None:
     """Go on as somebody else, who may still read this interpreter."""
-    make_visible([sys.base_prefix, sys.prefix, str(Path(__file__).parents[3])])
+    make_visible([sys.base_prefix, sys.prefix, str(Path(__file__).parents[3])], uid)
     os.setgroups([])
     os.setresgid(uid, uid, uid)
     os.setresuid(uid, uid, uid)

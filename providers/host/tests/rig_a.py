@@ -35,7 +35,7 @@ class Rogue:
 
 
 @contextmanager
-def rogue(  # noqa: PLR0913 - each is a way in which a test differs
+def rogue(
     tmp_path: Path,
     mode: Sequence[str],
     *,
@@ -52,7 +52,7 @@ def rogue(  # noqa: PLR0913 - each is a way in which a test differs
     home.mkdir(mode=0o700)
     shutil.copy(ROGUE, home / "rogue_a.py")
     os.chown(home, sandbox.uid, sandbox.uid)
-    command = ["/usr/bin/env", "python3", str(home / "rogue_a.py"), *mode]
+    command = [sys.executable, str(home / "rogue_a.py"), *mode]
     try:
         if delegate:
             _delegate(sandbox, command)
@@ -134,6 +134,3 @@ CONTAINED = (Verdict.CONTAINED, Grade.READ_BACK)
 def outcome(judged: Judgement) -> tuple[Verdict, Grade]:
     """Return verdict and grade."""
     return judged.verdict, judged.grade
-
-
-PYTHON = sys.executable

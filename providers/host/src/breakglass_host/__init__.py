@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
 from breakglass.errors import Unsupported
 from breakglass.model.resource import Reach
-from breakglass.provider import Card, Connection, Provider, Setting, SettingType
+from breakglass.provider import AgentHome, Card, Connection, Provider, Setting, SettingType
 from breakglass_host import parts, tree
 
 __all__ = ["CARD"]
@@ -64,6 +64,13 @@ def _connect(connection: Connection) -> Provider:
     return LocalHost(connection)
 
 
+def _home(name: str, folder: Path, *, privileged: bool) -> AgentHome:
+    """Make a place for a drill's agent on this machine."""
+    from breakglass_host.sandbox import HostSandbox
+
+    return HostSandbox(name, folder, privileged=privileged)
+
+
 CARD = Card(
     name="host",
     summary="Linux: processes, cgroups, nftables, cron and at",
@@ -72,4 +79,5 @@ CARD = Card(
     specs=parts.SPECS,
     connect=_connect,
     check=_check,
+    home=_home,
 )

@@ -5,7 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from breakglass.provider import Action, Connection
-from breakglass_host.actions import egress, end_tree, freeze, signal_tree
+from breakglass_host.actions import (
+    credential_files,
+    egress,
+    end_tree,
+    freeze,
+    scheduled_jobs,
+    signal_tree,
+    snapshot,
+    spool,
+)
 from breakglass_host.proposed import Proposed
 
 Propose = Callable[[Connection, str | None, str], Proposed]
@@ -13,11 +22,25 @@ Propose = Callable[[Connection, str | None, str], Proposed]
 ACTION_CLASSES: tuple[Callable[[Connection], Action], ...] = (
     *freeze.ACTION_CLASSES,
     *egress.ACTION_CLASSES,
+    *snapshot.ACTION_CLASSES,
     *end_tree.ACTION_CLASSES,
     *signal_tree.ACTION_CLASSES,
+    *scheduled_jobs.ACTION_CLASSES,
+    *credential_files.ACTION_CLASSES,
+    *spool.ACTION_CLASSES,
 )
-SPECS = (freeze.SPEC, egress.SPEC, end_tree.SPEC, signal_tree.PAUSE_SPEC, signal_tree.STOP_SPEC)
-EVIDENCE: tuple[Propose, ...] = ()
+SPECS = (
+    freeze.SPEC,
+    egress.SPEC,
+    snapshot.SPEC,
+    end_tree.SPEC,
+    signal_tree.PAUSE_SPEC,
+    signal_tree.STOP_SPEC,
+    scheduled_jobs.SPEC,
+    credential_files.SPEC,
+    spool.SPEC,
+)
+EVIDENCE: tuple[Propose, ...] = (snapshot.propose,)
 """What must be out before the tree is killed."""
-OTHERS: tuple[Propose, ...] = ()
+OTHERS: tuple[Propose, ...] = (scheduled_jobs.propose, credential_files.propose, spool.propose)
 """What would start the agent again, and what it could still use."""

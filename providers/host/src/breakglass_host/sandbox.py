@@ -115,7 +115,7 @@ class HostSandbox:
         self._started = Started(pid, listeners, handles[0])
         return self._started
 
-    def _launch(  # noqa: PLR0913 - what Popen needs, by name
+    def _launch(
         self,
         command: Sequence[str],
         control: socket.socket,
@@ -132,6 +132,7 @@ class HostSandbox:
             "listen": [list(address) for address in listen],
             "command": list(command),
             "control": control.fileno(),
+            "visible": [sys.base_prefix, sys.prefix, str(Path(__file__).parents[1]), str(cwd)],
         }
         entry = str(Path(__file__).with_name("sandbox_entry.py"))
         sink = os.open(output or os.devnull, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)

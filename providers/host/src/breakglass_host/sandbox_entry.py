@@ -80,9 +80,12 @@ def _become(command: list[str]) -> NoReturn:
 
 
 def _as_root(request: dict[str, Any], control: socket.socket) -> NoReturn:
+    from visible import make_visible  # type: ignore[import-not-found]
+
     _call("unshare", _CLONE_NEWNET)
     _raise_loopback()
     _hand_over(control, _listeners(request["listen"]))
+    make_visible(request["visible"], request["uid"])
     Path(request["cgroup"], "cgroup.procs").write_text(str(os.getpid()))
     _drop_bounding()
     os.setgroups([])
@@ -132,6 +135,7 @@ def _reap(command: list[str]) -> NoReturn:
 def main() -> None:
     """Read the request and do it."""
     request = json.loads(sys.argv[1])
+    sys.path.insert(0, str(Path(__file__).parent))
     control = socket.socket(fileno=request["control"])
     control.set_inheritable(False)
     if request["cgroup"]:
