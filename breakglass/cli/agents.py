@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from breakglass.cli.complete import agents
+
 if TYPE_CHECKING:
     from breakglass.kit.model import AgentFile
     from breakglass.report.typeset import Row
@@ -45,7 +47,9 @@ def list_(*, json: Json = False) -> None:
 
 @app.command()
 def check(
-    name: Annotated[str, typer.Argument(help="One agent; without it all of them.")] = "",
+    name: Annotated[
+        str, typer.Argument(help="One agent; without it all of them.", autocompletion=agents)
+    ] = "",
     *,
     json: Json = False,
 ) -> None:
@@ -77,7 +81,9 @@ def check(
 
 @app.command()
 def discover(
-    name: Annotated[str, typer.Argument(help="The agent, as the kit names it.")], *, json: Json = False
+    name: Annotated[str, typer.Argument(help="The agent, as the kit names it.", autocompletion=agents)],
+    *,
+    json: Json = False,
 ) -> None:
     """Look at what is really there; changes nothing."""
     from breakglass.cli.kits import site_of

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from breakglass.cli.complete import incidents
+
 if TYPE_CHECKING:
     from breakglass.cli.session import Session
     from breakglass.incident.folder import IncidentFolder
@@ -19,7 +21,9 @@ app = typer.Typer(
 
 @app.command()
 def verify(
-    incident: Annotated[str, typer.Argument(help="The incident's id, or its folder.")],
+    incident: Annotated[
+        str, typer.Argument(help="The incident's id, or its folder.", autocompletion=incidents)
+    ],
     *,
     json: Annotated[bool, typer.Option("--json", help="Write JSON to stdout.")] = False,
 ) -> None:

@@ -7,9 +7,11 @@ from typing import Annotated
 
 import typer
 
+from breakglass.cli.complete import agents
+
 
 def plan(  # noqa: PLR0913 - each is a flag of DESIGN 7
-    agent: Annotated[str, typer.Argument(help="The agent, as the kit names it.")],
+    agent: Annotated[str, typer.Argument(help="The agent, as the kit names it.", autocompletion=agents)],
     *,
     out: Annotated[Path | None, typer.Option("-o", "--out", help="Write plan.json there.")] = None,
     runbook: Annotated[str, typer.Option("--runbook", help="Another runbook than the agent's own.")] = "",

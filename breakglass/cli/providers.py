@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from breakglass.cli.complete import providers
+
 if TYPE_CHECKING:
     from breakglass.model.action import ActionSpec
     from breakglass.provider import Card
@@ -39,7 +41,11 @@ def list_(*, json: Json = False) -> None:
 
 
 @app.command()
-def show(name: Annotated[str, typer.Argument(help="The provider's name.")], *, json: Json = False) -> None:
+def show(
+    name: Annotated[str, typer.Argument(help="The provider's name.", autocompletion=providers)],
+    *,
+    json: Json = False,
+) -> None:
     """Show what a provider can do, what it needs, and who says so; no SDK is loaded."""
     from breakglass import registry
     from breakglass.cli.session import session, show_json
@@ -54,7 +60,9 @@ def show(name: Annotated[str, typer.Argument(help="The provider's name.")], *, j
 
 @app.command()
 def check(
-    name: Annotated[str, typer.Argument(help="One provider; without it all of them.")] = "",
+    name: Annotated[
+        str, typer.Argument(help="One provider; without it all of them.", autocompletion=providers)
+    ] = "",
     *,
     json: Json = False,
 ) -> None:

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from breakglass.cli.complete import incidents
+
 
 class Format(StrEnum):
     """How a report is set."""
@@ -17,7 +19,9 @@ class Format(StrEnum):
 
 
 def report(
-    incident: Annotated[str, typer.Argument(help="The incident's id, or its folder.")],
+    incident: Annotated[
+        str, typer.Argument(help="The incident's id, or its folder.", autocompletion=incidents)
+    ],
     *,
     format_: Annotated[Format, typer.Option("--format", help="How it is set.")] = Format.TEXT,
     json: Annotated[bool, typer.Option("--json", help="The same as --format json.")] = False,

@@ -50,7 +50,14 @@ def stop_request(  # noqa: PLR0913 - what was typed
 
 def login_name(here: Session) -> str:
     """Return who seems to be at the keyboard: for the record, not a proof of anything."""
-    return one_line(here.environ.get("SUDO_USER") or here.environ.get("USER") or "unknown")
+    import os
+    import pwd
+
+    try:
+        own = pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        own = f"uid {os.getuid()}"
+    return one_line(here.environ.get("SUDO_USER") or own)
 
 
 def one_line(text: str) -> str:

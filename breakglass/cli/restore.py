@@ -7,9 +7,13 @@ from typing import Annotated
 
 import typer
 
+from breakglass.cli.complete import incidents
+
 
 def restore(
-    incident: Annotated[str, typer.Argument(help="The incident's id, or its folder.")],
+    incident: Annotated[
+        str, typer.Argument(help="The incident's id, or its folder.", autocompletion=incidents)
+    ],
     *,
     reason: Annotated[str, typer.Option("--reason", help="Why; everybody who signs reads it.")] = "",
     person: Annotated[str, typer.Option("--as", help="Who signs; the roster's name of you.")] = "",

@@ -6,9 +6,13 @@ from typing import Annotated
 
 import typer
 
+from breakglass.cli.complete import incidents
+
 
 def resume(
-    incident: Annotated[str, typer.Argument(help="The incident's id, or its folder.")],
+    incident: Annotated[
+        str, typer.Argument(help="The incident's id, or its folder.", autocompletion=incidents)
+    ],
     *,
     json: Annotated[bool, typer.Option("--json", help="Write the report as JSON to stdout.")] = False,
 ) -> None:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from breakglass.cli.complete import runbooks
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -41,7 +43,11 @@ def list_(*, json: Json = False) -> None:
 
 
 @app.command()
-def show(name: Annotated[str, typer.Argument(help="The runbook's name.")], *, json: Json = False) -> None:
+def show(
+    name: Annotated[str, typer.Argument(help="The runbook's name.", autocompletion=runbooks)],
+    *,
+    json: Json = False,
+) -> None:
     """Show a runbook: its steps in order, then what an operator should know and do."""
     from breakglass.cli.session import session, show_json
     from breakglass.errors import UsageError

@@ -6,13 +6,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from breakglass.cli.complete import incidents
+
 if TYPE_CHECKING:
     from breakglass.report.typeset import Row
     from breakglass.usecases.status import RunStatus
 
 
 def status(
-    incident: Annotated[str, typer.Argument(help="One incident, by id or folder; without it all.")] = "",
+    incident: Annotated[
+        str, typer.Argument(help="One incident, by id or folder; without it all.", autocompletion=incidents)
+    ] = "",
     *,
     json: Annotated[bool, typer.Option("--json", help="Write JSON to stdout.")] = False,
 ) -> None:

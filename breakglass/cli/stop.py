@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from breakglass.cli.complete import agents
+
 if TYPE_CHECKING:
     from breakglass.cli.session import Session
     from breakglass.usecases.contain import Opened
@@ -14,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def stop(  # noqa: PLR0913 - each is a flag of DESIGN 7
-    agent: Annotated[str, typer.Argument(help="The agent, as the kit names it.")] = "",
+    agent: Annotated[str, typer.Argument(help="The agent, as the kit names it.", autocompletion=agents)] = "",
     *,
     runbook: Annotated[str, typer.Option("--runbook", help="Another runbook than the agent's own.")] = "",
     reason: Annotated[str, typer.Option("--reason", help="Why; everybody who signs reads it.")] = "",

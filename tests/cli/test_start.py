@@ -26,7 +26,7 @@ def _breakglass(*arguments: str, home: Path, **environ: str) -> subprocess.Compl
     )
 
 
-def _loaded(home: Path, *arguments: str) -> set[str]:
+def _loaded(home: Path, *arguments: str, **environ: str) -> set[str]:
     """Return the top-level modules that are loaded when the command ends."""
     code = (
         "import sys, atexit\n"
@@ -35,7 +35,7 @@ def _loaded(home: Path, *arguments: str) -> set[str]:
     )
     done = subprocess.run(
         [sys.executable, "-c", code, *arguments],
-        env={"PATH": os.environ["PATH"], "HOME": str(home), "BREAKGLASS_HOME": str(home)},
+        env={"PATH": os.environ["PATH"], "HOME": str(home), "BREAKGLASS_HOME": str(home), **environ},
         capture_output=True,
         text=True,
         check=False,
@@ -86,6 +86,35 @@ def test_shells_complete_commands(tmp_path: Path, shell: str) -> None:
     done = _breakglass(home=tmp_path, **asked)
 
     assert {"restore", "resume", "report", "reject"} <= set(done.stdout.replace('"', " ").split()), done
+
+
+@pytest.mark.parametrize(
+    ("words", "offered"),
+    [
+        ("providers show ", "host"),
+        ("runbook show ru", "runaway"),
+        ("plan sup", "support-bot"),
+        ("report inc-", "inc-7k3f"),
+        ("drill run fork", "fork-storm"),
+    ],
+)
+def test_shells_complete_names_without_loading_what_is_heavy(
+    tmp_path: Path, words: str, offered: str
+) -> None:
+    """Names come from folders and metadata; no YAML is read for them."""
+    (tmp_path / "kit/agents").mkdir(parents=True)
+    (tmp_path / "kit/agents/support-bot.yaml").write_text("not even YAML: [")
+    (tmp_path / "inc-7k3f").mkdir()
+    asked = {
+        "_BREAKGLASS_COMPLETE": "complete_bash",
+        "COMP_WORDS": f"breakglass {words}",
+        "COMP_CWORD": str(len(f"breakglass {words}".split(" ")) - 1),
+        "BREAKGLASS_KIT": str(tmp_path / "kit"),
+        "BREAKGLASS_HOME": str(tmp_path),
+    }
+
+    assert offered in _breakglass(home=tmp_path, **asked).stdout.split()
+    assert set() == _loaded(tmp_path, **asked) & set(HEAVY)
 
 
 def test_a_bug_is_one_line_and_a_file_without_local_variables(tmp_path: Path) -> None:
