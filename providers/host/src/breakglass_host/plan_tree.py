@@ -11,7 +11,7 @@ from breakglass.model.action import Grade, Verdict
 from breakglass.model.plan import Door, DoorKind, NotTouched
 from breakglass.model.resource import Resource
 from breakglass.provider import Connection, Proposal, ProposedDoor, WaitFor
-from breakglass_host import cgroup, exclusive, membership, network, nft, privilege, procfs
+from breakglass_host import cgroup, exclusive, membership, network, nft, permissions, privilege, procfs
 from breakglass_host.actions import egress, end_tree, freeze, signal_tree
 from breakglass_host.membership import Resolved
 from breakglass_host.network import How, Net
@@ -73,6 +73,7 @@ def propose(connection: Connection, found: Found, snapshots: tuple[str, ...]) ->
     """Propose freeze, egress cut and kill, in the order in which they may start."""
     not_touched = tuple(NotTouched(_words(why), "not the agent's alone") for why in found.resolved.shared)
     not_touched += tuple(NotTouched(name, _PROXY) for name in found.privilege.proxies)
+    not_touched += tuple(NotTouched(what, why) for what, why in permissions.missing().items())
     if found.resolved.empty:
         return Proposed((), (_nothing(found),), not_touched)
     cut, cut_doors = _egress(connection, found)

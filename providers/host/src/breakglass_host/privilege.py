@@ -14,7 +14,6 @@ _HOST = {16: "CAP_SYS_MODULE", 17: "CAP_SYS_RAWIO", 19: "CAP_SYS_PTRACE", 21: "C
 _NETWORK = {12: "CAP_NET_ADMIN", 13: "CAP_NET_RAW"}
 _CONTAINER_SOCKETS = (
     "/run/docker.sock",
-    "/var/run/docker.sock",
     "/run/containerd/containerd.sock",
     "/run/podman/podman.sock",
     "/run/crio/crio.sock",
