@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 from breakglass.canon import Json
@@ -48,3 +51,11 @@ def stop(action: Action, target: Resource, rounds: int = 1) -> State:
         union = {**before.objects, **union}
         action.apply(target, before, f"token-{round_}")
     return State(union)
+
+
+@contextlib.contextmanager
+def public_folder() -> Iterator[Path]:
+    """Make a folder that other users can reach; pytest closes its own to them at each start of a session."""
+    with tempfile.TemporaryDirectory(prefix="breakglass-test-") as name:
+        Path(name).chmod(0o755)
+        yield Path(name)

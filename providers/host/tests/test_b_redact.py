@@ -7,9 +7,10 @@ import json
 from urllib.parse import quote
 
 import pytest
-from breakglass_host.redact import BLOCK, OVERLAP, Redactor
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from breakglass_host.redact import BLOCK, OVERLAP, Redactor
 
 SECRET = "hunter2&Zq;9x\"Lw'77kPz"  # noqa: S105 - planted
 RANDOM = "wJalrXUtnFEMIK7MDENGbPxRfiCYzzPLANTEDkey"

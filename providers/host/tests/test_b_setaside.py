@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,10 +18,17 @@ from breakglass.model.resource import State
 from breakglass.provider import Outcome
 from breakglass_host import setaside
 from breakglass_host.setaside import Place
-from providers.host.tests.rig_b import AGENT_UID, connection
+from providers.host.tests.rig_b import AGENT_UID, connection, public_folder
 from tests.backends import need
 
 CONTENT = b"*/5 * * * * /opt/bot/run --token s3cr3t-tok\x00\xff\n"
+
+
+@pytest.fixture
+def tmp_path() -> Iterator[Path]:
+    """Return a folder that other users can reach."""
+    with public_folder() as path:
+        yield path
 
 
 @pytest.fixture
@@ -362,7 +370,6 @@ def test_an_agent_that_swaps_the_path_all_the_time_gets_nobody_else_s_file_moved
     """Links and files come by turns, as fast as they can; the victim is never touched."""
     victim = tmp_path / "victim"
     victim.write_bytes(b"root's own")
-    tmp_path.chmod(0o755)
     script = FIGHT % {"uid": AGENT_UID, "folder": lair, "victim": victim}
     fighter = subprocess.Popen([sys.executable, "-c", script])
     where = place(tmp_path, lair / "token", tightens=True)

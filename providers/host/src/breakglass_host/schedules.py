@@ -90,10 +90,10 @@ def _time_of(folder_path: str) -> int | None:
     return None
 
 
-def system_lines(account: str) -> list[str]:
+def system_lines(account: str, tables: tuple[str, ...] = SYSTEM_TABLES) -> list[str]:
     """Return the files of the system's own tables that run something as `account`."""
     found = []
-    for path in (Path(text) for text in SYSTEM_TABLES):
+    for path in (Path(text) for text in tables):
         for file in sorted(path.iterdir()) if path.is_dir() else [path]:
             lines = (procfs.read(str(file)) or b"").decode("utf-8", "replace").splitlines()
             if any(_runs_as(line, account) for line in lines):

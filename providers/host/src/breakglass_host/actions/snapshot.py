@@ -42,7 +42,7 @@ SPEC = ActionSpec(
     name="host.evidence.snapshot",
     capability=Capability.SNAPSHOT_LOGS,
     summary=(
-        "Copies the named logs (first 1 MiB and last 3 MiB of each), of every process of the agent its command"
+        "Copies the named logs (first 1 MiB and last 3 MiB of each), of each process of the agent its command"
         " line, environment, status, open files, memory maps and sockets, and the nftables rules. Secrets are"
         " taken out first; digests are made at once."
     ),

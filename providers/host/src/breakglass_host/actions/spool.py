@@ -29,8 +29,8 @@ SPEC = ActionSpec(
     name="host.spool.pause",
     capability=Capability.PAUSE_QUEUES,
     summary=(
-        "Gives a spool folder and every folder in it to root alone, mode 0700: the agent can take nothing more"
-        " out of it and put nothing into it. What it holds open already stays readable until it ends."
+        "Gives a spool folder and every folder in it to root alone, mode 0700: the agent can take nothing"
+        " more out of it and put nothing into it. What it holds open already stays readable until it ends."
     ),
     permissions=("root: chown and chmod the folder (CAP_CHOWN, CAP_FOWNER)",),
     blast_radius="Whoever else reads from or writes to the folder is refused too; what lies in it stays.",
