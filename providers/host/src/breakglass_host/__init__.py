@@ -25,6 +25,8 @@ _SETTINGS = (
     Setting("spools", _TEXTS, "folders that work for the agent arrives in"),
     Setting("crontab", _TEXT, "the crontab file of the agent's user"),
     Setting("at_spool", _TEXT, "the folder of at jobs"),
+    Setting("cron_deny", _TEXT, "the list of who may not use cron; cron.allow lies beside it"),
+    Setting("at_deny", _TEXT, "the list of who may not use at; at.allow lies beside it"),
 )
 
 

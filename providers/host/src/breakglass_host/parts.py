@@ -10,6 +10,7 @@ from breakglass_host.actions import (
     egress,
     end_tree,
     freeze,
+    relaunch,
     scheduled_jobs,
     signal_tree,
     snapshot,
@@ -26,6 +27,7 @@ ACTION_CLASSES: tuple[Callable[[Connection], Action], ...] = (
     *end_tree.ACTION_CLASSES,
     *signal_tree.ACTION_CLASSES,
     *scheduled_jobs.ACTION_CLASSES,
+    *relaunch.ACTION_CLASSES,
     *credential_files.ACTION_CLASSES,
     *spool.ACTION_CLASSES,
 )
@@ -37,10 +39,16 @@ SPECS = (
     signal_tree.PAUSE_SPEC,
     signal_tree.STOP_SPEC,
     scheduled_jobs.SPEC,
+    relaunch.SPEC,
     credential_files.SPEC,
     spool.SPEC,
 )
 EVIDENCE: tuple[Propose, ...] = (snapshot.propose,)
 """What must be out before the tree is killed."""
-OTHERS: tuple[Propose, ...] = (scheduled_jobs.propose, credential_files.propose, spool.propose)
+OTHERS: tuple[Propose, ...] = (
+    scheduled_jobs.propose,
+    relaunch.propose,
+    credential_files.propose,
+    spool.propose,
+)
 """What would start the agent again, and what it could still use."""
