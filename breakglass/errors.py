@@ -9,6 +9,7 @@
     │   └── StopInProgress         6   this agent is being stopped already
     ├── RecordDamaged              7   journal or evidence does not verify
     ├── DiskRefused                4   the disk did not keep what must be durable before anything else happens
+    ├── Interrupted                4   somebody ended it before it was done
     ├── Unreachable               69   nothing that is needed can be reached
     │   └── Unsupported           69   this platform cannot do it
     └── ProviderError              4   raised by providers, caught by the engine: unknown, or retried
@@ -96,6 +97,12 @@ class RecordDamaged(BreakglassError):
 
 class DiskRefused(BreakglassError):
     """The disk did not keep what must be durable first, so what depends on it was not done."""
+
+    exit_code = EXIT_UNKNOWN
+
+
+class Interrupted(BreakglassError):
+    """Somebody wanted it to end before it was done, so nothing is known about the rest."""
 
     exit_code = EXIT_UNKNOWN
 

@@ -7,7 +7,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from breakglass.cli.complete import scenarios
+
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from breakglass.cli.session import Session
     from breakglass.report.typeset import Row
     from breakglass.usecases.drill import Outcome
 
@@ -21,11 +26,16 @@ app = typer.Typer(
 
 @app.command()
 def run(
-    scenario: Annotated[str, typer.Argument(help="Which one; see drill list.")] = "resisting-agent",
+    scenario: Annotated[
+        str, typer.Argument(help="Which one; see drill list.", autocompletion=scenarios)
+    ] = "resisting-agent",
     *,
     sandbox: Annotated[bool, typer.Option("--sandbox", help="In a sandbox of its own (the default).")] = True,
     json: Annotated[bool, typer.Option("--json", help="Write the report as JSON to stdout.")] = False,
     keep: Annotated[Path | None, typer.Option("--keep", help="The incident's folder, empty.")] = None,
+    show_plan: Annotated[
+        bool, typer.Option("--show-plan", help="Show every step before it is signed.")
+    ] = False,
 ) -> None:
     """Start a rogue agent in a sandbox, stop it on two signatures, and hold the report against the truth."""
     from breakglass.cli.game import Game
@@ -37,18 +47,9 @@ def run(
     del sandbox  # the one kind of drill that there is; the flag says so where it is read later
     here = session()
     chosen = named(scenario)
-    with wished_to_stop(lambda: None) as wished, Game(here) as game:
-        outcome = run_drill(
-            chosen,
-            here.environ,
-            here.clock,
-            keep=keep,
-            tell=game.tell,
-            show_plan=game.show_plan,
-            observer=game.observer,
-            cancelled=wished,
-        )
-    end = end_rows(outcome)
+    with wished_to_stop(lambda: told(here)) as wished, Game(here, whole_plan=show_plan) as game:
+        outcome = run_drill(chosen, here.environ, here.clock, keep=keep, audience=game, cancelled=wished)
+    end = end_rows(outcome, here.environ)
     if json:
         here.say(*end)
         here.out.raw(outcome.report.to_json())
@@ -72,25 +73,24 @@ def list_(*, json: Annotated[bool, typer.Option("--json", help="Write JSON to st
     here.out.show(table([(item.name, item.summary) for item in SCENARIOS]))
 
 
-def end_rows(outcome: Outcome) -> tuple[Row, ...]:
-    """Return the closing screen, what the restore came to, and what the sandbox could not show."""
-    from breakglass.cli.report_view import closing_rows
-    from breakglass.report.text import HEADLINES, TONES
-    from breakglass.report.typeset import Row, Tone, labelled, rows
+def told(here: Session) -> None:
+    """Say what a wish to stop does."""
+    from breakglass.report.typeset import Row, Tone
 
-    found = [Row(), *closing_rows(outcome.report, outcome.plan, outcome.folder.path), Row()]
+    here.say(Row("stopping: running calls settle, then the sandbox is taken down", Tone.UNKNOWN))
+
+
+def end_rows(outcome: Outcome, environ: Mapping[str, str]) -> tuple[Row, ...]:
+    """Return the closing screen; it stands last, so that it is what stays in sight."""
+    from breakglass.cli.report_view import closing_rows, short_path
+    from breakglass.report.typeset import Row, Tone, rows
+
+    found = [Row()]
     if not outcome.honest:
         found += rows("THE REPORT CLAIMS MORE THAN THE TRUTH: the drill failed", tone=Tone.BAD)
-    if outcome.restored is not None:
-        restored = outcome.restored
-        word = HEADLINES[restored.verb, restored.verdict]
-        found += rows(f"undone again: {word}", tone=TONES[restored.verdict])
-        for item in restored.open:
-            found += labelled("open", f"{item.name}: {item.reason}", column=10)
-        for left in restored.not_touched:
-            found += labelled("not", f"{left.resource}: {left.reason}", column=10)
+    if not outcome.sealed:
+        found += rows("INTERRUPTED: what was begun is recorded; the agent is gone", tone=Tone.BAD)
     for name in outcome.put_back:
-        found += labelled("differs", f"{name} is not as it was before the stop", column=10)
-    for note in outcome.notes:
-        found += labelled("note", note, column=10)
-    return (*found, *rows(f"everything lies in {outcome.folder.path}"))
+        found += rows(f"NOT PUT BACK: {name}", tone=Tone.BAD)
+    found += closing_rows(outcome.report, outcome.plan, outcome.folder.path, environ)
+    return (*found, Row(), *rows(f"everything lies in {short_path(outcome.folder.path, environ)}"))

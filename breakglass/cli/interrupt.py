@@ -1,4 +1,4 @@
-"""Turns Ctrl-C and SIGTERM into a wish: the running calls settle and the journal stays whole."""
+"""Turns Ctrl-C, SIGTERM and a closed terminal into a wish: running calls settle, the journal stays whole."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
+
+WISHES = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 @contextmanager
@@ -19,7 +21,9 @@ def wished_to_stop(told: Callable[[], None]) -> Iterator[Callable[[], bool]]:
             wished.set()
             told()
 
-    before = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
+    # What nohup told the program to ignore stays ignored.
+    numbers = [number for number in WISHES if signal.getsignal(number) is not signal.SIG_IGN]
+    before = {number: signal.signal(number, on_signal) for number in numbers}
     try:
         yield wished.is_set
     finally:

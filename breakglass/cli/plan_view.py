@@ -32,6 +32,36 @@ def plan_rows(plan: Plan, *, digest: str, words: Sequence[str] = (), steps: bool
     return tuple(found)
 
 
+def summary_rows(plan: Plan, *, column: int) -> tuple[Row, ...]:
+    """Return the totals and what a plan leaves alone, in a few lines beside a column of titles."""
+    kept = sum(step.reversibility is not Reversibility.FULL for step in plan.steps)
+    providers = len({plan.reaches[step.reach].provider for step in plan.steps})
+    counts = Counter(step.capability.phase for step in plan.steps)
+    phases = " · ".join(f"{phase.value} {count}" for phase, count in counts.items())
+    lines = [
+        (
+            "plan",
+            f"{plural(len(plan.steps), 'step')} · {plural(providers, 'provider')} · {phases}",
+            Tone.HEAD,
+        ),
+        ("", f"not or only partly reversible: {plural(kept, 'step')}", Tone.PLAIN),
+        ("", f"stays open until proven: {_names([door.name for door in plan.doors])}", Tone.PLAIN),
+        (
+            "",
+            f"NOT TOUCHED: {_names([f'{it.resource} ({it.reason})' for it in plan.not_touched])}",
+            Tone.HEAD,
+        ),
+    ]
+    found: list[Row] = []
+    for title, text, tone in lines:
+        found += rows(text, first=pad(title, column), tone=tone)
+    return tuple(found)
+
+
+def _names(names: Sequence[str]) -> str:
+    return "; ".join(names) or "nothing"
+
+
 def _header(plan: Plan) -> list[Row]:
     found: list[Row] = []
     if plan.drill:
@@ -196,7 +226,7 @@ def _step(plan: Plan, step: Step) -> list[Row]:
     facts = [
         step.capability.value.replace("_", " "),
         f"proof {proof}",
-        f"settle {seconds(step.settle_ms / 1000)}",
+        f"settle {seconds(step.settle_ms / 1000)}" if step.settle_ms else "no settle time",
         f"deadline {seconds(step.deadline_ms / 1000)}",
         f"reversible {step.reversibility.value}",
     ]

@@ -1,4 +1,8 @@
-"""Shows a run while it goes: a line for each step that ends, and on a terminal what still runs below it."""
+"""Shows a run while it goes: a line for each step that ends, and on a terminal what still runs below it.
+
+A terminal gets one line of its own width for a step that went well, since the report has every word; what
+went wrong is never shortened. What is no terminal gets one whole line, unbroken, so that it can be searched.
+"""
 
 from __future__ import annotations
 
@@ -10,12 +14,16 @@ from typing import Protocol
 from breakglass.cli.render import Screen
 from breakglass.model.action import Phase
 from breakglass.model.plan import Plan, Step
-from breakglass.report.typeset import Row, Tone, pad, rows, seconds, visible, width
+from breakglass.report.typeset import Row, Tone, cut, pad, rows, seconds, visible, width
 
 ENDED = {"proven": Tone.GOOD, "open": Tone.BAD, "unknown": Tone.UNKNOWN, "moot": Tone.FAINT}
 """The stages after which no more is heard of a step."""
-_SHOWN = {"open": "OPEN", "unknown": "UNKNOWN", "read_back": "read back"}
+_SHOWN = {"open": "OPEN", "unknown": "UNKNOWN", "read_back": "read back", "moot": "overtaken"}
+_TOLD = frozenset({*ENDED, "retry", "settling"})
+"""What is said, once a step, where nothing can be drawn again."""
+_WRONG = ("open", "unknown")
 LIVE_STEPS = 8
+NAME_COLUMNS = 34
 
 
 class StepEvent(Protocol):
@@ -45,43 +53,70 @@ class StepEvent(Protocol):
 class ProgressView:
     """An observer for the engine; its workers may call it from any thread."""
 
-    def __init__(self, plan: Plan, screen: Screen, since_s: Callable[[], float]) -> None:
-        """Show the run of `plan`; `since_s` says how long it has been running."""
+    def __init__(
+        self, plan: Plan, screen: Screen, since_s: Callable[[], float], *, quiet: bool = False
+    ) -> None:
+        """Show the run of `plan`; `since_s` says how long it runs. `quiet`: only what went wrong."""
         self._plan = plan
         self._screen = screen
         self._since_s = since_s
+        self._quiet = quiet
         self._lock = threading.Lock()
         self._latest: dict[int, StepEvent] = {}
+        self._said: set[tuple[int, str]] = set()
+        self._names = {step.n: self._short(step) for step in plan.steps}
+        self._column = min(NAME_COLUMNS, max((width(name) for name in self._names.values()), default=0))
 
     def running(self) -> AbstractContextManager[object]:
         """Keep the live part on the screen while the run goes."""
-        return self._screen.live(self._region)
+        return self._screen.live(self.region)
 
     def __call__(self, event: StepEvent) -> None:
-        """Take an event: a terminal gets a line when a step ends, anything else one a change."""
+        """Take an event; a step that ended gets its line."""
         with self._lock:
-            before = self._latest.get(event.n)
             self._latest[event.n] = event
-            repeated = before is not None and before.stage == event.stage
-            if event.stage in ENDED or (not self._screen.animates and not repeated):
+            once = (event.n, event.stage)
+            if once in self._said or event.stage not in (ENDED if self._screen.animates else _TOLD):
+                return
+            self._said.add(once)
+            if event.stage in _WRONG or not self._quiet:
                 self._screen.show(self._lines(event))
 
     def _lines(self, event: StepEvent) -> tuple[Row, ...]:
         step = self._plan.steps[event.n]
         lead = f"{pad(seconds(event.elapsed_s), 8, right=True)}  {pad(_shown(event.stage), 9)} "
-        detail = f": {event.detail}" if event.detail else ""
-        return rows(
-            f"{self._name(step)}{detail}",
-            first=lead,
-            rest=" " * (width(lead) + 2),
-            tone=ENDED.get(event.stage, Tone.PLAIN),
-        )
+        tone, detail = ENDED.get(event.stage, Tone.PLAIN), self._detail(step, event)
+        if self._screen.animates and event.stage not in _WRONG:
+            text = f"{lead}{pad(self._names[step.n], self._column)}  {detail}"
+            return (Row(cut(text.rstrip(), self._screen.columns), tone),)
+        text = f"{self._name(step)}{detail and f': {detail}'}"
+        if self._screen.animates:
+            return rows(text, first=lead, rest=" " * (width(lead) + 2), tone=tone)
+        return (Row(f"{lead}{visible(text)}", tone),)
+
+    def _detail(self, step: Step, event: StepEvent) -> str:
+        if event.stage != "moot":
+            return event.detail
+        others = ", ".join(self._names[n] for n in step.moot_by)
+        return f"not needed any more, proven: {others} ({event.detail.removeprefix('moot: ')})"
 
     def _name(self, step: Step) -> str:
+        """Return the whole name of a step."""
         scope = self._plan.reaches[step.reach].scope
         return f"{scope}  {step.action}  {visible(step.target.label)}"
 
-    def _region(self) -> tuple[Row, ...]:
+    def _short(self, step: Step) -> str:
+        """Return the name of a step in as few words as tell it from the others."""
+        plan = self._plan
+        provider, _, words = step.action.partition(".")
+        alike = [other for other in plan.steps if other.action == step.action]
+        scopes = {reach.scope for reach in plan.reaches if reach.provider == provider}
+        parts = [provider] if len(scopes) == 1 else [plan.reaches[step.reach].scope]
+        parts += [words.replace(".", " ").replace("_", " ")]
+        parts += [step.target.label] if len(alike) > 1 else []
+        return visible("  ".join(parts))
+
+    def region(self) -> tuple[Row, ...]:
         """Return the timer with the totals, and the steps that are under way."""
         with self._lock:
             latest = dict(self._latest)
@@ -94,9 +129,9 @@ class ProgressView:
         return tuple(lines)
 
     def _under_way(self, event: StepEvent) -> Row:
-        step = self._plan.steps[event.n]
-        detail = f"  {event.detail}" if event.detail else ""
-        return Row(f"{'':10}{pad(_shown(event.stage), 9)} {self._name(step)}{detail}", Tone.FAINT)
+        name = pad(self._names[event.n], self._column)
+        text = f"{'':10}{pad(_shown(event.stage), 9)} {name}  {event.detail}"
+        return Row(cut(text.rstrip(), self._screen.columns), Tone.FAINT)
 
     def _totals(self, latest: dict[int, StepEvent]) -> str:
         parts = []

@@ -7,6 +7,7 @@ can act on a terminal.
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -41,6 +42,14 @@ class Screen:
         """Whether lines may be drawn again: only on a terminal that can move its cursor."""
         self._colour = self.animates and not environ.get("NO_COLOR")
         self._rich: Console | None = None
+
+    @property
+    def columns(self) -> int:
+        """Return how wide the terminal is; what is none is taken for one of 80 columns."""
+        try:
+            return os.get_terminal_size(self._stream.fileno()).columns or WIDTH
+        except (OSError, ValueError):
+            return WIDTH
 
     def show(self, lines: Iterable[Row]) -> None:
         """Write the rows, each on its line, and flush."""

@@ -3,18 +3,28 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
+from breakglass.incident.folder import home_folder
 from breakglass.model.action import Verdict
 from breakglass.model.plan import Plan, Verb
 from breakglass.report.build import Report
 from breakglass.report.text import closing, summary
 from breakglass.report.typeset import Row
 
+NOWHERE: Mapping[str, str] = MappingProxyType({})
+"""An environment that says nothing: names are not shortened."""
 
-def closing_rows(report: Report, plan: Plan, folder: Path) -> tuple[Row, ...]:
-    """Return the closing screen of a run whose incident lies in `folder`."""
-    return closing(report, following=following(report, folder), checks=checks(report, plan, folder))
+
+def closing_rows(
+    report: Report, plan: Plan, folder: Path, environ: Mapping[str, str] = NOWHERE
+) -> tuple[Row, ...]:
+    """Return the closing screen of a run whose incident lies in `folder`; `environ` may shorten its name."""
+    return closing(
+        report, following=following(report, folder, environ), checks=checks(report, plan, folder, environ)
+    )
 
 
 def summary_rows(report: Report) -> tuple[Row, ...]:
@@ -22,10 +32,25 @@ def summary_rows(report: Report) -> tuple[Row, ...]:
     return summary(report)
 
 
-def following(report: Report, folder: Path) -> tuple[str, ...]:
+def short_path(path: Path, environ: Mapping[str, str]) -> str:
+    """Name a path for a shell in as few characters as lead there: below the home folder by its tilde."""
+    home = environ.get("HOME", "")
+    if home.startswith("/") and path.is_relative_to(home) and path != Path(home):
+        return f"~/{shlex.quote(str(path.relative_to(home)))}"
+    return shlex.quote(str(path))
+
+
+def incident_name(folder: Path, environ: Mapping[str, str]) -> str:
+    """Name an incident for a shell: by its id where this program finds it by that."""
+    if environ and folder.parent == home_folder(environ):
+        return shlex.quote(folder.name)
+    return short_path(folder, environ)
+
+
+def following(report: Report, folder: Path, environ: Mapping[str, str] = NOWHERE) -> tuple[str, ...]:
     """Name the commands that make sense next."""
-    name = shlex.quote(str(folder))
-    found = [f"breakglass report {name} --format markdown"]
+    name = incident_name(folder, environ)
+    found = [f"breakglass report {name}"]
     if report.drill:  # its kit and its agent are gone: there is nothing to go on with
         return tuple(found)
     if report.verb is Verb.CONTAIN:
@@ -35,14 +60,14 @@ def following(report: Report, folder: Path) -> tuple[str, ...]:
     return tuple(found)
 
 
-def checks(report: Report, plan: Plan, folder: Path) -> tuple[str, ...]:
+def checks(report: Report, plan: Plan, folder: Path, environ: Mapping[str, str] = NOWHERE) -> tuple[str, ...]:
     """Return the commands that check signatures and journal without this program's word for it."""
-    name = shlex.quote(str(folder))
-    found = [f"cd {name}"]
-    found += [
-        f"ssh-keygen -Y verify -f allowed_signers -I {shlex.quote(signer.person)}"
-        f" -n breakglass-plan-v1@{plan.org} -s {shlex.quote(signer.person)}.sig < plan.json"
-        for signer in report.signers
-    ]
-    found.append(f"breakglass journal verify {name}")
+    found = [f"cd {short_path(folder, environ)}"]
+    persons = " ".join(shlex.quote(signer.person) for signer in report.signers)
+    if persons:
+        found.append(
+            f"for p in {persons}; do ssh-keygen -Y verify -f allowed_signers"
+            f' -n breakglass-plan-v1@{plan.org} -I "$p" -s "$p.sig" <plan.json; done'
+        )
+    found.append(f"breakglass journal verify {incident_name(folder, environ)}")
     return tuple(found)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from breakglass.clock import Instant
 from breakglass.model.action import Verdict
 from breakglass.model.plan import TwoPersonRule, Verb
 from breakglass.report.build import Report, ReportedStep, StillOpen, Truth
@@ -89,9 +90,12 @@ def _truth_rows(report: Report) -> list[Row]:
     """Return what the downstream system itself saw; only a drill knows."""
     if not report.truth:
         return []
-    found = [Row(), Row("truth: the last effect that reached the downstream system, against our proof")]
+    found = [
+        Row(),
+        Row("truth (seen downstream)   last effect   proven stopped, UTC", Tone.HEAD),
+    ]
     for item in report.truth:
-        found += labelled(item.channel, _truth(item), column=16)
+        found += labelled(item.channel, _truth(item), column=24)
     late = in_flight(report)
     if late:
         found += rows(f"after the last signature {plural(late, 'channel')} still had an effect in flight")
@@ -99,21 +103,21 @@ def _truth_rows(report: Report) -> list[Row]:
 
 
 def _truth(item: Truth) -> str:
-    last = f"last effect {clock(str(item.last_effect_at))}" if item.last_effect_at else "no effect seen"
+    last = _time(item.last_effect_at) if item.last_effect_at else "none seen"
     if item.proven_at is None:
-        return f"{last}, stop never proven"
-    proven = f"{last}, proven stopped {clock(str(item.proven_at))}"
+        return f"{pad(last, 14)}never proven"
+    proven = f"{pad(last, 14)}{_time(item.proven_at)}"
     if item.last_effect_at is None:
         return proven
     margin = item.proven_at.seconds_since(item.last_effect_at)
     if margin < 0:
-        return f"{proven}: CLAIMED {seconds(-margin)} TOO EARLY"
-    return f"{proven} ({seconds(margin)} later)"
+        return f"{proven}  CLAIMED {seconds(-margin)} TOO EARLY"
+    return f"{proven}  {seconds(margin)} later"
 
 
-def clock(instant: str) -> str:
-    """Return ``03:12:08.123 UTC`` of an instant's text."""
-    return f"{instant[11:23]} UTC"
+def _time(instant: Instant) -> str:
+    """Return ``03:12:08.123``."""
+    return str(instant)[11:23]
 
 
 def step_rows(report: Report) -> tuple[Row, ...]:

@@ -60,6 +60,16 @@ def pad(text: str, columns: int, *, right: bool = False) -> str:
     return fill + text if right else text + fill
 
 
+def cut(text: str, columns: int) -> str:
+    """Shorten `text` to `columns`, visibly: only for what stands in full elsewhere."""
+    shown = visible(text)
+    if width(shown) <= columns:
+        return shown
+    while width(shown) > columns - 3:
+        shown = shown[:-1]
+    return f"{shown.rstrip()}..."
+
+
 def wrap(text: str, *, first: str = "", rest: str | None = None, columns: int = WIDTH) -> tuple[str, ...]:
     """Break `text` into lines of at most `columns`; `first` starts the first line, `rest` the others.
 

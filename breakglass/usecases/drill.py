@@ -16,20 +16,23 @@ from breakglass.drill.scenario import Scenario
 from breakglass.drill.score import ScoredChannel, score
 from breakglass.drill.sink import ARRIVALS
 from breakglass.drill.truth import last_effects
-from breakglass.errors import BreakglassError, Unreachable
+from breakglass.errors import BreakglassError, Interrupted, Unreachable
 from breakglass.incident.folder import IncidentFolder
 from breakglass.journal.history import replay
 from breakglass.journal.reader import read_sealed
 from breakglass.model.action import Verdict
-from breakglass.model.plan import Plan
+from breakglass.model.plan import Detection, Plan
 from breakglass.report.build import Report, Truth
 from breakglass.usecases.alert import read_alert
 from breakglass.usecases.approve import Request, accept, sign
-from breakglass.usecases.contain import Observer, Opened, finish, new_folder, new_incident, open_stop
-from breakglass.usecases.drill_ground import Ground, Stage, drill_ground
+from breakglass.usecases.contain import Opened, finish, new_folder, new_incident, open_stop
+from breakglass.usecases.drill_audience import Audience
+from breakglass.usecases.drill_ground import Ground, drill_ground
+from breakglass.usecases.judgement import judge, report_of
 from breakglass.usecases.prepare import StopRequest
 from breakglass.usecases.restore import RestoreRequest, open_restore
-from breakglass.usecases.run import Finished, judge, report_of
+from breakglass.usecases.run import Finished
+from breakglass.verify.judge import worst
 
 ALERT_S = 30.0
 AFTERMATH_S = 1.5
@@ -48,29 +51,32 @@ class Outcome:
     """None: the stop was interrupted, or changed nothing that can be put back."""
     put_back: tuple[str, ...]
     """Files of the agent that differ from before the stop, although the restore ran."""
-    notes: tuple[str, ...]
-    """What this sandbox could not show."""
+    sealed: bool
+    """False: interrupted while the plan was carried out."""
 
     @property
     def honest(self) -> bool:
         """Return whether the report claims nothing that the downstream system saw otherwise."""
-        return all(channel.honest for channel in self.channels)
+        contained = self.report.verdict is Verdict.CONTAINED
+        return all(item.honest and (item.proven or not contained) for item in self.channels)
 
     @property
     def exit_code(self) -> int:
-        """Return the verdict's exit code; a report that claims too much fails the drill."""
-        return self.report.verdict.exit_code if self.honest else Verdict.NOT_CONTAINED.exit_code
+        """Return the worst of what was found; a report that claims too much fails the drill."""
+        if not self.honest:
+            return Verdict.NOT_CONTAINED.exit_code
+        undone = [self.restored.verdict] if self.restored is not None else []
+        wrong = [Verdict.UNKNOWN] if self.put_back or not self.sealed else []
+        return worst([self.report.verdict, *undone, *wrong]).exit_code
 
 
-def run_drill(  # noqa: PLR0913 - each is a choice of the operator
+def run_drill(
     scenario: Scenario,
     environ: Mapping[str, str],
     clock: Clock,
     *,
     keep: Path | None,
-    tell: Callable[[Stage], None],
-    show_plan: Callable[[Plan], None],
-    observer: Callable[[Plan], Observer],
+    audience: Audience,
     cancelled: Callable[[], bool],
 ) -> Outcome:
     """Start the sandbox, wait for the tripwire, stop the agent, compare with the truth, restore.
@@ -78,42 +84,69 @@ def run_drill(  # noqa: PLR0913 - each is a choice of the operator
     Raises:
         Unsupported: no sandbox can be started here.
         Unreachable: the agent never did what is forbidden, so there was nothing to stop.
+        Interrupted: somebody wanted it to end before the stop began.
     """
-    with drill_ground(scenario, environ, clock, tell) as ground:
-        tell(Stage("detect", "waiting for the first forbidden effect"))
-        _await_alert(ground)
+    with drill_ground(scenario, environ, clock, audience) as ground:
+        audience.begin("detect", "waiting until the tripwire sees something forbidden")
+        _await_alert(ground, cancelled)
         before = listing(ground.grounds.agent)
-        tell(Stage("plan", "reading the world; nothing is changed"))
-        opened = _open(ground, clock, keep, scenario)
-        show_plan(opened.run.plan)
+        opened = _open(ground, clock, keep, scenario, audience)
         try:
-            _sign_twice(ground, opened, tell)
-            tell(Stage("stop", "two persons signed; carrying the plan out"))
-            done = finish(opened, environ, observer=observer(opened.run.plan), cancelled=cancelled)
+            _sign_twice(ground, opened, audience)
+            _heed(cancelled)
+            audience.begin("stop", "two persons signed: carrying the plan out")
+            done = finish(opened, environ, observer=audience.observer(opened.run.plan), cancelled=cancelled)
         finally:
             opened.close()
         if not done.sealed:
-            return Outcome(done.report, opened.run.plan, done.folder, (), None, (), ground.notes)
-        tell(Stage("truth", f"watching the downstream system for {AFTERMATH_S} s more"))
+            return Outcome(done.report, opened.run.plan, done.folder, (), None, (), sealed=False)
+        audience.begin("truth", f"watching the downstream system for {AFTERMATH_S} s more")
         time.sleep(AFTERMATH_S)
         channels, report = _score(ground, opened.run.plan, done)
-        restored = _restore(ground, done.folder, environ, tell, observer)
-        put_back = differences(before, listing(ground.grounds.agent)) if restored is not None else ()
-        return Outcome(report, opened.run.plan, done.folder, channels, restored, put_back, ground.notes)
+        audience.say("truth", _told(channels))
+        restored = _restore(ground, done.folder, environ, audience)
+        put_back: tuple[str, ...] = ()
+        if restored is not None:
+            put_back = differences(before, listing(ground.grounds.agent))
+            audience.restored(restored, put_back)
+        return Outcome(report, opened.run.plan, done.folder, channels, restored, put_back, sealed=True)
 
 
-def _await_alert(ground: Ground) -> None:
+def _heed(cancelled: Callable[[], bool]) -> None:
+    if cancelled():
+        raise Interrupted(
+            "the drill was interrupted before the stop began",
+            not_done="its agent and all that belongs to it are gone",
+            remedy="breakglass drill run",
+        )
+
+
+def _await_alert(ground: Ground, cancelled: Callable[[], bool]) -> None:
     until = time.monotonic() + ALERT_S
     while not ground.grounds.alert.exists():
+        _heed(cancelled)
         if time.monotonic() > until:
             raise Unreachable("the rogue agent never did what is forbidden, so there is nothing to stop")
         time.sleep(0.02)
+    _heed(cancelled)
 
 
-def _open(ground: Ground, clock: Clock, keep: Path | None, scenario: Scenario) -> Opened:
+def _told(channels: tuple[ScoredChannel, ...]) -> str:
+    if any(channel.proven is None for channel in channels):
+        return "the stop is not proven, so there is no claim to compare"
+    late = [channel.truth.channel for channel in channels if not channel.honest]
+    if late:
+        return f"effects arrived after the instant that we call proven: {', '.join(late)}"
+    return f"nothing arrived after our proof, on any of {len(channels)} channels"
+
+
+def _open(ground: Ground, clock: Clock, keep: Path | None, scenario: Scenario, audience: Audience) -> Opened:
+    """Plan the stop from the alert, as an operator would."""
     incident = new_incident(secrets.token_bytes)
     folder = new_folder(ground.site, keep, incident)
     detection, what = read_alert(ground.grounds.alert, AGENT)
+    audience.say("detect", _noticed(detection, what))
+    audience.begin("plan", "reading the world; nothing is changed")
     request = StopRequest(
         agent=AGENT,
         runbook=scenario.runbook,
@@ -122,17 +155,26 @@ def _open(ground: Ground, clock: Clock, keep: Path | None, scenario: Scenario) -
         detection=detection,
         issued_at=clock.now(),
     )
-    return open_stop(ground.site, request, folder, incident, secrets.token_bytes)
+    opened = open_stop(ground.site, request, folder, incident, secrets.token_bytes)
+    audience.show_plan(opened.run.plan)
+    audience.begin("sign", "two persons sign, each with a key of their own")
+    return opened
 
 
-def _sign_twice(ground: Ground, opened: Opened, tell: Callable[[Stage], None]) -> None:
+def _noticed(detection: Detection, what: str) -> str:
+    if detection.detected_at is None or detection.started_at is None:
+        return what
+    return f"{what}; noticed {detection.detected_at.seconds_since(detection.started_at):.2f} s later"
+
+
+def _sign_twice(ground: Ground, opened: Opened, audience: Audience) -> None:
     """Have two persons sign, each through the string that would be pasted into a chat."""
     request = Request(opened.run.plan, opened.run.raw, None)
-    tell(Stage("sign", f"check words: {'  '.join(request.words)}"))
-    for operator in ground.people.operators[:2]:
+    audience.say("words", "  ".join(request.words))
+    for n, operator in enumerate(ground.people.operators[:2], start=1):
         approval = sign(request, operator.person, operator.signer)
         accept(opened.run.folder, opened.run.digest, encode_approval(approval))
-        tell(Stage("sign", f"signed by {operator.name}"))
+        audience.say("signed", f"{n} of 2: {operator.name}")
 
 
 def _score(ground: Ground, plan: Plan, done: Finished) -> tuple[tuple[ScoredChannel, ...], Report]:
@@ -152,22 +194,20 @@ def _score(ground: Ground, plan: Plan, done: Finished) -> tuple[tuple[ScoredChan
 
 
 def _restore(
-    ground: Ground,
-    folder: IncidentFolder,
-    environ: Mapping[str, str],
-    tell: Callable[[Stage], None],
-    observer: Callable[[Plan], Observer],
+    ground: Ground, folder: IncidentFolder, environ: Mapping[str, str], audience: Audience
 ) -> Report | None:
     """Undo the stop on two signatures of its own; the agent has ended, so its files can come back."""
-    tell(Stage("restore", "a plan of its own, on two signatures of its own"))
+    audience.begin("restore", "a plan of its own, on two signatures of its own")
     wish = RestoreRequest("the drill is over", ground.people.operators[0].name)
     try:
         opened = open_restore(ground.site, folder, wish, secrets.token_bytes)
     except BreakglassError as error:
-        tell(Stage("restore", f"not possible: {error.what}"))
+        audience.say("restore", f"not possible: {error.what}")
         return None
     try:
-        _sign_twice(ground, opened, tell)
-        return finish(opened, environ, observer=observer(opened.run.plan), cancelled=lambda: False).report
+        audience.say("restore", "a plan of its own, on two signatures of its own")
+        _sign_twice(ground, opened, audience)
+        observer = audience.observer(opened.run.plan)
+        return finish(opened, environ, observer=observer, cancelled=lambda: False).report
     finally:
         opened.close()

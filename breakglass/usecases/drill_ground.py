@@ -6,8 +6,8 @@ import os
 import secrets
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,16 +30,9 @@ from breakglass.drill.scenario import Scenario
 from breakglass.errors import Unsupported
 from breakglass.provider import AgentHome
 from breakglass.usecases.connections import card_or_none
+from breakglass.usecases.drill_audience import Audience
 from breakglass.usecases.kit_signing import kit_sign
 from breakglass.usecases.site import Site, open_site
-
-
-@dataclass(frozen=True, slots=True)
-class Stage:
-    """What the screen is told: a stage of the drill begins."""
-
-    title: str
-    detail: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,50 +42,56 @@ class Ground:
     grounds: Grounds
     people: People
     site: Site
-    home: AgentHome
-    sink: RunningSink
-    notes: tuple[str, ...]
 
 
 @contextmanager
 def drill_ground(
-    scenario: Scenario, environ: Mapping[str, str], clock: Clock, tell: Callable[[Stage], None]
+    scenario: Scenario, environ: Mapping[str, str], clock: Clock, audience: Audience
 ) -> Iterator[Ground]:
-    """Set the drill up, and take every part of it down again."""
-    base = Path(tempfile.mkdtemp(prefix="breakglass-drill-"))
-    home: AgentHome | None = None
-    sink: RunningSink | None = None
-    try:
+    """Set the drill up, and take every part of it down again, each even if another refuses to go."""
+    with ExitStack() as undo:
+        base = Path(tempfile.mkdtemp(prefix="breakglass-drill-"))
+        undo.callback(shutil.rmtree, base, ignore_errors=True)
         grounds = Grounds(base)
         grounds.lay_out()
-        tell(Stage("enrol", "three throwaway persons and an executor; two will sign"))
+        audience.begin("people", "making keys for three throwaway persons and an executor")
         people = enrol(grounds, clock)
+        names = ", ".join(operator.name.partition("@")[0] for operator in people.operators)
+        audience.say("people", f"{names}: each with an encrypted key; two of them must sign")
+        audience.begin("agent", "making it a place of its own, and its downstream system")
         home, notes = _make_home(grounds)
-        held = Secrets(secrets.token_urlsafe(24), secrets.token_urlsafe(24))
-        (grounds.operator / "credentials" / REVOKER).write_text(held.revoker, encoding="utf-8")
-        (grounds.operator / "credentials" / REVOKER).chmod(0o600)
-        tell(Stage("agent", f"{scenario.name}: {scenario.summary}"))
-        command = move_in(grounds, home, scenario, held, forbidden_after_s=1.0)
-        started = home.start(
-            command,
-            env={"PATH": "/usr/bin:/bin"},
-            cwd=grounds.agent,
-            listen=[INSIDE_HTTP, INSIDE_STREAM],
-        )
-        http_socket, stream_socket = started.listeners
-        sink = start_sink(grounds, http_socket.fileno(), stream_socket.fileno(), held)
-        give_token(grounds, sink.issuer, held, home.uid)
-        write_kit(grounds, people, clock, scenario.runbook, _reaches(grounds, home, sink.issuer), sink.issuer)
+        undo.callback(home.stop)
+        sink = _let_in(undo, grounds, home, scenario)
+        audience.say("agent", f"{_place(home)}; it {scenario.summary}")
+        for note in notes:
+            audience.note(note)
+        reaches = _reaches(grounds, home, sink.issuer)
+        write_kit(grounds, people, clock, scenario.runbook, reaches, sink.issuer)
         for operator in people.operators[:2]:
             kit_sign(grounds.kit, operator.signer, card_or_none, clock.now())
-        site = open_site(grounds.kit, environ, clock, card_or_none)
-        yield Ground(grounds, people, site, home, sink, notes)
-    finally:
-        if home is not None:
-            home.stop()
-        if sink is not None:
-            sink.stop()
-        shutil.rmtree(base, ignore_errors=True)
+        yield Ground(grounds, people, open_site(grounds.kit, environ, clock, card_or_none))
+
+
+def _let_in(undo: ExitStack, grounds: Grounds, home: AgentHome, scenario: Scenario) -> RunningSink:
+    """Start the agent in its place, and the system that it works on."""
+    held = Secrets(secrets.token_urlsafe(24), secrets.token_urlsafe(24))
+    revoker = grounds.operator / "credentials" / REVOKER
+    revoker.touch(0o600)
+    revoker.write_text(held.revoker, encoding="utf-8")
+    command = move_in(grounds, home, scenario, held, forbidden_after_s=1.0)
+    listen = [INSIDE_HTTP, INSIDE_STREAM]
+    started = home.start(command, env={"PATH": "/usr/bin:/bin"}, cwd=grounds.agent, listen=listen)
+    http_socket, stream_socket = started.listeners
+    sink = start_sink(grounds, http_socket.fileno(), stream_socket.fileno(), held)
+    undo.callback(sink.stop)
+    give_token(grounds, sink.issuer, held, home.uid)
+    return sink
+
+
+def _place(home: AgentHome) -> str:
+    if "cgroup" in home.reach:
+        return f"runs as uid {home.uid} in a cgroup and a network of its own"
+    return "runs in user, pid and network namespaces of its own"
 
 
 def _make_home(grounds: Grounds) -> tuple[AgentHome, tuple[str, ...]]:
@@ -143,6 +142,7 @@ def _reaches(grounds: Grounds, home: AgentHome, issuer: str) -> list[Mapping[str
         "client_id": AGENT,
         "as": REVOKER,
         "disable_client": f"{issuer}/admin/clients/{AGENT}/disable",
+        "enable_client": f"{issuer}/admin/clients/{AGENT}/enable",
         "token": {"file": token},
         "settle_s": "1",
     }

@@ -129,26 +129,27 @@ def test_a_terminal_gets_colour_but_never_markup_from_a_name() -> None:
     assert coloured.getvalue().startswith("\x1b[")
 
 
-def test_progress_without_a_terminal_is_one_line_an_event() -> None:
-    """The same facts, plain; repeated settling is said once."""
+def test_progress_without_a_terminal_is_one_whole_line_for_what_came_of_a_step() -> None:
+    """The same facts, plain and unbroken; repeated settling is said once."""
     stream = io.StringIO()
-    view = ProgressView(a_plan(a_step(0, label="tree [red]")), Screen(stream, {}), lambda: 1.0)
+    view = ProgressView(a_plan(a_step(0, label="tree [red]" * 20)), Screen(stream, {}), lambda: 1.0)
 
     with view.running():
         view(StepEvent(0, "calling", "round 0", 0.1))
         view(StepEvent(0, "settling", "9 s to go", 0.2))
+        view(StepEvent(0, "calling", "round 1", 0.3))
         view(StepEvent(0, "settling", "8 s to go", 1.2))
         view(StepEvent(0, "proven", "frozen 1", 1.3))
 
+    name = f"host local  host.cgroup.freeze_tree  {'tree [red]' * 20}"
     assert [
-        "  0.10 s  calling   host local  host.cgroup.freeze_tree  tree [red]: round 0",
-        "  0.20 s  settling  host local  host.cgroup.freeze_tree  tree [red]: 9 s to go",
-        "  1.30 s  proven    host local  host.cgroup.freeze_tree  tree [red]: frozen 1",
+        f"  0.20 s  settling  {name}: 9 s to go",
+        f"  1.30 s  proven    {name}: frozen 1",
     ] == stream.getvalue().splitlines()
 
 
 def test_progress_on_a_terminal_keeps_a_line_for_each_step_that_ended() -> None:
-    """What runs is drawn below with totals and a timer, and goes away."""
+    """What runs is drawn below with totals and a timer, and goes away; only what is wrong may be long."""
     stream = _Terminal()
     plan = a_plan(*(a_step(n) for n in range(12)))
     view = ProgressView(plan, Screen(stream, {"TERM": "xterm", "NO_COLOR": "1"}), lambda: 2.5)
@@ -156,12 +157,44 @@ def test_progress_on_a_terminal_keeps_a_line_for_each_step_that_ended() -> None:
     with view.running():
         for n in range(12):
             view(StepEvent(n, "calling", "round 0", 0.1))
+        view(StepEvent(2, "proven", "frozen " * 30, 0.3))
         view(StepEvent(3, "open", "still running", 0.4))
 
     shown = stream.getvalue()
+    assert "  0.30 s  proven    host  cgroup freeze tree  tree 2" in shown
+    assert "frozen frozen frozen f..." in shown
     assert "OPEN      host local  host.cgroup.freeze_tree  tree 3: still running" in shown
-    assert "isolate 0/12" in shown
-    assert "and 3 more under way" in shown
+    assert "isolate 1/12" in shown
+    assert "and 2 more under way" in shown
+
+
+def test_a_step_that_others_made_needless_says_so_in_words() -> None:
+    """No jargon: which step it was that made it needless, and what it had come to."""
+    stream = _Terminal()
+    steps = (a_step(0), replace(a_step(1), action="host.cgroup.kill_tree"))
+    plan = a_plan(replace(steps[0], moot_by=(1,)), steps[1])
+    view = ProgressView(plan, Screen(stream, {"TERM": "xterm", "NO_COLOR": "1"}), lambda: 2.5)
+
+    view(StepEvent(0, "moot", "moot: no answer", 0.3))
+
+    assert (
+        "  0.30 s  overtaken host  cgroup freeze tree  not needed any more, proven: ho..."
+        == stream.getvalue().rstrip()
+    )
+
+
+def test_a_quiet_view_says_only_what_went_wrong() -> None:
+    """The restore of a drill is long; what came back is told at its end."""
+    stream = io.StringIO()
+    plan = a_plan(a_step(0), a_step(1))
+    view = ProgressView(plan, Screen(stream, {}), lambda: 1.0, quiet=True)
+
+    view(StepEvent(0, "proven", "1 restored", 0.1))
+    view(StepEvent(1, "open", "changed since the stop", 0.2))
+
+    assert ["  0.20 s  OPEN      host local  host.cgroup.freeze_tree  tree 1: changed since the stop"] == (
+        stream.getvalue().splitlines()
+    )
 
 
 def test_an_error_says_what_where_what_was_not_done_and_what_to_type() -> None:

@@ -94,8 +94,8 @@ def test_a_drill_compares_truth_with_the_claim() -> None:
 
     screen = text_of(closing(report))
 
-    assert "CLAIMED 1.00 s TOO EARLY" in screen.replace("\n", " ").replace("  ", "")
-    assert "no effect seen, proven stopped 03:16:59.000 UTC" in screen
+    assert "  http                    03:17:00.000  03:16:59.000  CLAIMED 1.00 s TOO EARLY\n" in screen
+    assert "  token                   none seen     03:16:59.000\n" in screen
     assert "1 channel still had an effect in flight" in screen
 
 
