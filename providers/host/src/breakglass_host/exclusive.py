@@ -95,7 +95,8 @@ def uid_is_shared(hierarchy: Hierarchy | None, wanted: Tree, table: Table) -> tu
         return (f"user {uid}: {found}",)
     known = _anchored(hierarchy, wanted, table)
     for one in theirs if known else ():
-        if one.pid not in known and (keeper := _keeper(one, uid, table)):
+        keeper = "" if one.pid in known else _keeper(one, uid, table)
+        if keeper and _is_still_outside(one, wanted):
             return (f"user {uid}: process {one.pid} ({one.name}) belongs to {keeper}",)
     return ()
 
@@ -109,6 +110,13 @@ def _anchored(hierarchy: Hierarchy | None, wanted: Tree, table: Table) -> set[in
     if (root := wanted.root) is not None:
         known.add(root.pid)
     return procfs.descendants(table, known)
+
+
+def _is_still_outside(one: Process, wanted: Tree) -> bool:
+    """Look again: it may have ended, or been moved into the hold, while the lists were read."""
+    own = procfs.cgroup(one.pid) or "/"
+    inside = any(path and is_at_or_below(own, path) for path in (wanted.cgroup, wanted.hold))
+    return not inside and procfs.is_same(one)
 
 
 def _keeper(one: Process, uid: int, table: Table) -> str:

@@ -32,7 +32,7 @@ SPEC = ActionSpec(
     destroys_evidence="memory, open files and environment of every process of the agent",
     sources=(
         Source("proof", Authority.VENDOR_TEXT, "kernel Documentation/admin-guide/cgroup-v2.rst, cgroup.kill"),
-        Source("settle", Authority.OWN_SANDBOX, "providers/host/tests/test_a_kill.py"),
+        Source("settle", Authority.OWN_SANDBOX, "providers/host/tests/test_a_freeze.py"),
     ),
 )
 
