@@ -6,14 +6,16 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TextIO
+from typing import BinaryIO, TextIO
 
 from breakglass.cli.session import Session
 from breakglass.errors import NotAuthorised, SignaturesMissing
-from breakglass.report.typeset import Tone, rows
+from breakglass.report.typeset import Row, Tone, rows
 
 TERMINAL = Path("/dev/tty")
 TRIES = 3
+PASTE_PAUSE_S = 0.3
+"""After a line break nothing more comes for so long: the paste is over."""
 
 
 @contextmanager
@@ -53,6 +55,37 @@ def typed_name(here: Session, agent: str, person: str) -> None:
                 return
             here.say(*rows(f"that is not {agent}", tone=Tone.BAD))
     raise NotAuthorised("the agent's name was not typed, so nothing was signed")
+
+
+def pasted(here: Session, stream: BinaryIO, *, max_bytes: int) -> bytes:
+    """Read what is piped to the program, or what is pasted at a terminal up to the Enter key.
+
+    A terminal that edits lines would cut one off after 4095 bytes (termios(3), canonical mode), and a
+    request may be longer; so the editing is switched off meanwhile.
+    """
+    if not stream.isatty():
+        return stream.read(max_bytes)
+    import os
+    import select
+    import termios
+
+    handle = stream.fileno()
+    before = termios.tcgetattr(handle)
+    raw = termios.tcgetattr(handle)
+    raw[3] &= ~(termios.ICANON | termios.ECHO)
+    termios.tcsetattr(handle, termios.TCSANOW, raw)
+    found = b""
+    try:
+        here.say(Row("Paste it (it is not shown), then Enter:"))
+        while len(found) < max_bytes:
+            data = os.read(handle, 65_536)
+            found += data
+            over = not data or b"\x04" in data or found.endswith(b"\n")
+            if over and not select.select([handle], [], [], PASTE_PAUSE_S)[0]:
+                break
+    finally:
+        termios.tcsetattr(handle, termios.TCSANOW, before)
+    return found.replace(b"\x04", b"")
 
 
 def passphrase(question: str) -> bytes:

@@ -39,7 +39,7 @@ def sign_as_person(here: Session, raw: bytes, person: str, key: Path | None, *, 
     command += ["--as", person] if person else []
     command += ["--key", str(key)] if key is not None else []
     command += ["--yes"] if yes else []
-    identity, environ = _person(here.environ)
+    identity, environ = person_behind(here.environ)
     try:
         done = subprocess.run(  # noqa: S603 - our own program, with arguments that are ours
             command, input=raw, stdout=subprocess.PIPE, env=environ, check=False, **identity
@@ -53,7 +53,7 @@ def sign_as_person(here: Session, raw: bytes, person: str, key: Path | None, *, 
     return done.stdout.decode("ascii", "replace").strip()
 
 
-def _person(environ: Mapping[str, str]) -> tuple[_Identity, dict[str, str]]:
+def person_behind(environ: Mapping[str, str]) -> tuple[_Identity, dict[str, str]]:
     """Return who the child becomes and its environment: the person behind sudo, else ourselves."""
     number = environ.get("SUDO_UID", "")
     if os.geteuid() != 0 or not number.isdecimal() or int(number) == 0:

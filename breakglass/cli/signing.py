@@ -21,13 +21,14 @@ MAX_PASTED_BYTES = 16 * 1024 * 1024 + 1
 
 def request_of(here: Session, text: str) -> Request:
     """Read the request that the person names; ``-`` is standard input."""
+    from breakglass.cli.ask import pasted
     from breakglass.incident.folder import home_folder
     from breakglass.usecases.approve import read_request
 
     kit = kit_if_any(here)
-    pasted = sys.stdin.buffer.read(MAX_PASTED_BYTES) if text == "-" else b""
+    given = pasted(here, sys.stdin.buffer, max_bytes=MAX_PASTED_BYTES) if text == "-" else b""
     exchange = kit.settings.exchange if kit is not None else None
-    request = read_request(text, exchange=exchange, home=home_folder(here.environ), pasted=pasted)
+    request = read_request(text, exchange=exchange, home=home_folder(here.environ), pasted=given)
     now = here.clock.now()
     if now >= request.plan.expires:
         raise NotAuthorised(

@@ -39,7 +39,7 @@ def request_rows(words: Sequence[str], request: str | None, place: str) -> tuple
     if request is None:
         found += rows("it is too long to paste: send them the file plan.json", first=" " * 11)
     else:
-        found += [Row("or:        breakglass approve -     and paste this line, then Ctrl-D:"), Row(request)]
+        found += [Row("or:        breakglass approve -     and paste this line there:"), Row(request)]
     found += [Row(), *rows("An approval that comes back as a string (bg1s...) can be pasted here.")]
     return tuple(found)
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import random
 import re
+import string
 from pathlib import Path
 
 from tests.cli.ground import Ground
@@ -64,6 +66,28 @@ def test_a_request_and_an_approval_travel_as_pasted_strings(ground: Ground, agen
 
         assert 0 == first.end()
     assert 0 == answer.returncode, answer.stderr
+
+
+def test_a_request_longer_than_a_line_of_a_terminal_is_pasted_whole(ground: Ground, agent: str) -> None:
+    """Terminals cut lines off after 4095 bytes; a request may have 8192."""
+    reason = "".join(random.Random(7).choices(string.ascii_letters + string.digits, k=1990))
+    with ground.terminal("alice", "stop", agent, "--reason", reason) as first:
+        request = _signed_by_first(first, agent)
+        with ground.terminal("bob", "approve", "-") as second:
+            second.expect("then Enter:")
+            second.type(f"{request}\n")
+            second.expect(f"{NAME} bob")
+            second.type(f"{agent}\n")
+            second.expect("send this string back")
+
+            assert 0 == second.end()
+        approval = re.search(r"^(bg1s\.\S+)$", second.shown, re.MULTILINE)
+        assert approval is not None
+        first.type(f"{approval[1]}\n")
+        first.expect("CONTAINED")
+
+        assert 0 == first.end()
+    assert 4096 < len(request)
 
 
 def test_a_wrong_name_signs_nothing(ground: Ground, agent: str) -> None:
