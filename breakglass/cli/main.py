@@ -63,7 +63,8 @@ def main() -> NoReturn:
         from breakglass.cli.render import error_rows
         from breakglass.cli.session import session
 
-        session().say(*error_rows(error))
+        here = session()
+        here.say(*error_rows(error, wrapped=here.talk.is_terminal))
         sys.exit(error.exit_code)
     except Exception as error:  # noqa: BLE001 - whatever it is, it is our bug, and is said in one line
         from breakglass.cli.bug import tell

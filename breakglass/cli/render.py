@@ -14,7 +14,7 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, TextIO
 
 from breakglass.errors import BreakglassError
-from breakglass.report.typeset import WIDTH, Row, Tone, rows, visible
+from breakglass.report.typeset import WIDTH, Row, Tone, rows, visible, width
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -115,16 +115,30 @@ def stderr(environ: Mapping[str, str]) -> Screen:
     return Screen(sys.stderr, environ)
 
 
-def error_rows(error: BreakglassError) -> tuple[Row, ...]:
-    """Return what happened and where; what was not done; what to type next."""
-    first, *more = str(error).split("\n")
-    found = list(rows(first, rest="  ", tone=Tone.BAD))
+def error_rows(error: BreakglassError, *, wrapped: bool) -> tuple[Row, ...]:
+    """Return what happened and where; what was not done; what to type next.
+
+    A place like file:line is never broken, so that it can be searched and clicked; what is no terminal
+    (`wrapped` is false) gets whole lines.
+    """
+    first, *more = error.what.split("\n")
+    if error.where and wrapped and width(error.where) > WIDTH // 2:
+        found = [Row(visible(error.where), Tone.BAD)]
+        more = [first, *more]
+    else:
+        found = _lines(
+            f"{error.where}  {first}" if error.where else first, "", wrapped=wrapped, tone=Tone.BAD
+        )
     for line in more:
-        found += rows(line, first="  ", tone=Tone.BAD)
+        found += _lines(line, "  ", wrapped=wrapped, tone=Tone.BAD)
     rest = ".  ".join(part for part in (error.not_done, error.remedy) if part)
-    if rest:
-        found += rows(rest, first="  ")
-    return tuple(found)
+    return (*found, *(_lines(rest, "  ", wrapped=wrapped) if rest else ()))
+
+
+def _lines(text: str, first: str, *, wrapped: bool, tone: Tone = Tone.PLAIN) -> list[Row]:
+    if wrapped:
+        return list(rows(text, first=first, rest="  ", tone=tone))
+    return [Row(f"{first}{visible(text)}", tone)]
 
 
 def svg(lines: Iterable[Row], title: str) -> str:

@@ -198,9 +198,9 @@ def test_a_quiet_view_says_only_what_went_wrong() -> None:
 
 
 def test_an_error_says_what_where_what_was_not_done_and_what_to_type() -> None:
-    """The four parts of every error, brackets kept."""
+    """The four parts of every error, brackets kept; whole lines where nobody's window is narrow."""
     error = MalformedInput(
-        'unknown key "function"; did you mean "functions"?',
+        'unknown key "function"; did you mean "functions"?\na reach of aws knows: roles',
         where="kit/agents/support-bot.yaml:14:5",
         remedy="Fix the file, then: breakglass kit check; pip install 'breakglass[aws]'",
     )
@@ -208,6 +208,17 @@ def test_an_error_says_what_where_what_was_not_done_and_what_to_type() -> None:
     assert [
         'kit/agents/support-bot.yaml:14:5  unknown key "function"; did you mean',
         '  "functions"?',
+        "  a reach of aws knows: roles",
         "  nothing was changed.  Fix the file, then: breakglass kit check; pip install",
         "  'breakglass[aws]'",
-    ] == [row.text for row in error_rows(error)]
+    ] == [row.text for row in error_rows(error, wrapped=True)]
+    assert 3 == len(error_rows(error, wrapped=False))
+
+
+def test_a_long_place_is_never_broken() -> None:
+    """It stands on a line of its own, wider than the window if it must."""
+    where = f"/{'x' * 90}/agent.yaml:3:1"
+
+    first, second, _ = error_rows(MalformedInput("unknown key", where=where), wrapped=True)
+
+    assert (where, "  unknown key") == (first.text, second.text)
