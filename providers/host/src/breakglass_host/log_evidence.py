@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from breakglass.errors import ProviderError
 from breakglass_host import safepath
 
 HEAD = 1024 * 1024
@@ -47,7 +49,10 @@ def measure(path: str) -> LogFile:
     """
     folder, name = os.path.split(path)
     with safepath.folder(folder) as at, safepath.readable(name, at) as found:
-        size = os.fstat(found).st_size
+        about = os.fstat(found)
+        if not stat.S_ISREG(about.st_mode):
+            raise ProviderError("is no regular file", where=safepath.shown(path))
+        size = about.st_size
         return LogFile(path, size, tuple(chosen(extents(found, size))))
 
 

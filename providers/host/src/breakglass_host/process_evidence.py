@@ -19,7 +19,7 @@ from breakglass_host.procfs import Process, Table
 from breakglass_host.redact import Redactor
 
 MAX_FILES = 200_000
-MAX_MAPS_BYTES = 16 * 1024 * 1024
+MAX_MAPS_BYTES = 64 * 1024 * 1024
 NAMESPACES = ("cgroup", "ipc", "mnt", "net", "pid", "user", "uts")
 STATUS = (
     "Umask",

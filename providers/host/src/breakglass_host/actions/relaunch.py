@@ -195,7 +195,8 @@ def _ask(program: tuple[str, ...], uid: int, gid: int) -> str | None:
             cwd="/",
             timeout=PATIENCE_S,
         )
-        return (done.stdout + done.stderr).decode("utf-8", "replace")
+        if done.returncode >= 0:  # a signal: the stop itself ends what runs as this user
+            return (done.stdout + done.stderr).decode("utf-8", "replace")
     return None
 
 
