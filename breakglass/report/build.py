@@ -164,7 +164,7 @@ class Report:
         return (text.replace("\x7f", "\\u007f") + "\n").encode("ascii")
 
 
-def build(  # noqa: PLR0913 - the facts of one run, named
+def build(
     plan: Plan,
     records: Sequence[Record],
     assessment: Assessed,
