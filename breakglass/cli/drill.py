@@ -93,4 +93,9 @@ def end_rows(outcome: Outcome, environ: Mapping[str, str]) -> tuple[Row, ...]:
     for name in outcome.put_back:
         found += rows(f"NOT PUT BACK: {name}", tone=Tone.BAD)
     found += closing_rows(outcome.report, outcome.plan, outcome.folder.path, environ)
+    if outcome.exit_code != outcome.report.verdict.exit_code:
+        found += [
+            Row(),
+            *rows(f"the drill itself ends with exit {outcome.exit_code}: see above", tone=Tone.BAD),
+        ]
     return (*found, Row(), *rows(f"everything lies in {short_path(outcome.folder.path, environ)}"))

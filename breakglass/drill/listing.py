@@ -11,8 +11,11 @@ from pathlib import Path
 WRITTEN_BY_THE_AGENT = frozenset({"agent.log", "held", "prompt.sock"})
 """Files that the running agent itself changes; everything else must be as it was."""
 
+UNREADABLE = "not readable"
+"""Stands for the content of a file that its own user may not read: one that is still withheld."""
+
 Listing = Mapping[str, tuple[int, int, int, str]]
-"""Path to (mode, uid, gid, sha256 or link target)."""
+"""Path to (mode, uid, gid, and the sha256, the link's target or that it cannot be read)."""
 
 
 def listing(folder: Path) -> Listing:
@@ -34,9 +37,12 @@ def listing(folder: Path) -> Listing:
 def _content(path: Path, about: os.stat_result) -> str:
     if stat.S_ISLNK(about.st_mode):
         return str(path.readlink())
-    if stat.S_ISREG(about.st_mode):
+    if not stat.S_ISREG(about.st_mode):
+        return ""
+    try:
         return hashlib.sha256(path.read_bytes()).hexdigest()
-    return ""
+    except PermissionError:
+        return UNREADABLE
 
 
 def differences(before: Listing, after: Listing) -> tuple[str, ...]:

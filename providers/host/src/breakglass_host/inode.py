@@ -7,7 +7,7 @@ import fcntl
 import os
 import stat
 import struct
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from breakglass.canon import Json, JsonObject
@@ -117,6 +117,21 @@ def tighten(name: str, folder_fd: int, expected: str) -> None:
         if os.geteuid() == 0:
             os.chown(f"/proc/self/fd/{found}", 0, 0)
         os.chmod(f"/proc/self/fd/{found}", 0)  # noqa: PTH101 - the link of /proc names the inode, not a path
+
+
+@contextlib.contextmanager
+def readable_to_owner(name: str, folder_fd: int, mode: int) -> Iterator[None]:
+    """Let the owner read a file that `tighten` closed even to it, for a moment; root needs no such thing."""
+    if os.geteuid() == 0 or mode & stat.S_IRUSR:
+        yield
+        return
+    with safepath.handle(name, folder_fd) as found:
+        path = f"/proc/self/fd/{found}"
+        os.chmod(path, mode | stat.S_IRUSR)  # noqa: PTH101 - the link of /proc names the inode, not a path
+        try:
+            yield
+        finally:
+            os.chmod(path, mode)  # noqa: PTH101 - the same
 
 
 def same_rights(inode: Inode, prior: JsonObject) -> bool:

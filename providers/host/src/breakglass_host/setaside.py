@@ -232,7 +232,8 @@ def _from_slot(place: Place, prior: JsonObject, folder_fd: int) -> tuple[Outcome
                 found = inode.read(slot, vault_fd)
                 if found is None or found.id != prior["inode"]:
                     continue
-                data = inode.content(slot, vault_fd, found, MAX_CONTENT)
+                with inode.readable_to_owner(slot, vault_fd, found.mode):
+                    data = inode.content(slot, vault_fd, found, MAX_CONTENT)
                 if data is not None and not _is_recorded(place, data, prior):
                     if place.keeps_copy:
                         return None
