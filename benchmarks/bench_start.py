@@ -1,4 +1,4 @@
-"""Measures how long small questions take to answer, as ratios to `python -c "import typer"` in the same run."""
+"""Measures how long small questions take to answer, as ratios to `python -c "import typer"` in one run."""
 
 from __future__ import annotations
 
