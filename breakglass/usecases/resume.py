@@ -19,7 +19,16 @@ from breakglass.model.records import Record
 from breakglass.usecases.connections import LateJournal
 from breakglass.usecases.prepare import lay_out
 from breakglass.usecases.restore import connect_planned, prior_states, read_plan
-from breakglass.usecases.run import Finished, Run, boot_id, carry_out, name_of, record_opened, seal_run
+from breakglass.usecases.run import (
+    Finished,
+    Run,
+    boot_id,
+    carry_out,
+    name_of,
+    record_issued,
+    record_opened,
+    seal_run,
+)
 from breakglass.usecases.site import Site
 
 
@@ -98,6 +107,8 @@ def _check_claim(run: Run, ledger: Ledger) -> None:
 
 def _go_on(run: Run, records: Sequence[Record]) -> None:
     """Write what the process that died did not come to, and that this one goes on."""
+    if not records:
+        record_issued(run.site, run.journal, run.plan.agent, run.plan.verb)
     doubt: Json = [n for n, step in sorted(replay(records).items()) if step.in_doubt]
     run.journal.append(
         "run.resumed", {"tool": f"breakglass {__version__}", "boot": boot_id(), "in_doubt": doubt}

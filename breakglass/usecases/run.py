@@ -95,11 +95,16 @@ def boot_id() -> str:
 def begin(site: Site, folder: IncidentFolder, agent: str, verb: Verb) -> Journal:
     """Open the journal before anything is planned: from its first record on the stop counts as issued."""
     journal = Journal.create(folder.journal, site.clock, watch=site.watch)
+    record_issued(site, journal, agent, verb)
+    return journal
+
+
+def record_issued(site: Site, journal: Journal, agent: str, verb: Verb) -> None:
+    """Write that somebody gave the word."""
     journal.append(
         "stop.issued",
         {"agent": agent, "verb": verb.value, "executor": site.executor().name, "boot": boot_id()},
     )
-    return journal
 
 
 def open_run(site: Site, prepared: Prepared, journal: Journal) -> Run:
