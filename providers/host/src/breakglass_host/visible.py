@@ -21,7 +21,7 @@ def make_visible(paths: Iterable[str], uid: int) -> None:
     """Enter a new mount namespace in which this user can reach these paths; needs root.
 
     Raises:
-        OSError: the kernel refused a namespace or a mount.
+        OSError: the kernel refused a namespace or a mount, or a path itself is closed to the user.
     """
     wanted = sorted({str(Path(path).resolve()) for path in paths})
     needed = [path for path in wanted if _closed(path, uid) is not None]
@@ -40,8 +40,10 @@ def make_visible(paths: Iterable[str], uid: int) -> None:
             _call(libc.mount, b"none", closed.encode(), b"tmpfs", 0, b"mode=0755,size=1m")
         Path(path).mkdir(parents=True, exist_ok=True)
         _call(libc.mount, f"/proc/self/fd/{handle}".encode(), path.encode(), None, _BIND, None)
-    for handle in handles.values():
+    for path, handle in handles.items():
         os.close(handle)
+        if (still := _closed(path, uid)) is not None:
+            raise PermissionError(f"{still} itself is closed to user {uid}")
 
 
 def _call(function: ctypes._NamedFuncPointer, *arguments: object) -> None:
