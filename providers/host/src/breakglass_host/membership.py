@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from breakglass.canon import JsonObject
-from breakglass_host import cgroup, exclusive, procfs, tree
+from breakglass_host import cgroup, exclusive, procfs, subuid, tree
 from breakglass_host.cgroup import Hierarchy
 from breakglass_host.procfs import Process, Table
 from breakglass_host.tree import Tree
@@ -89,7 +89,8 @@ def of_tree(
     if (root := wanted.root) is not None:
         pids.add(root.pid)
     if wanted.uid is not None:
-        pids |= {pid for pid in table if pid not in pids and wanted.uid in procfs.uids(pid)}
+        own = (range(wanted.uid, wanted.uid + 1), *subuid.ranges(wanted.uid))
+        pids |= {pid for pid in table if pid not in pids and _is_of(procfs.uids(pid), own)}
     if wanted.pidns:
         pids |= {pid for pid in table if procfs.namespace(pid, "pid") == wanted.pidns}
     for pid in pids - table.keys():
@@ -98,6 +99,10 @@ def of_tree(
     probes = exclusive.probe_pids(hierarchy, wanted.cgroup) if hierarchy and wanted.cgroup else set()
     found = (table[pid] for pid in sorted(procfs.descendants(table, pids) - probes))
     return tuple(one for one in found if one.alive)
+
+
+def _is_of(uids: frozenset[int], own: tuple[range, ...]) -> bool:
+    return any(uid in one for uid in uids for one in own)
 
 
 def holds(name: str) -> tuple[str, ...]:

@@ -13,6 +13,7 @@ import re
 import shutil
 from dataclasses import dataclass
 
+from breakglass_host import subuid
 from breakglass_host.cgroup import Hierarchy
 from breakglass_host.tree import Tree
 
@@ -52,6 +53,9 @@ def selectors(wanted: Tree, hierarchy: Hierarchy | None) -> tuple[Selector, ...]
         found.append(Selector(match, f"breakglass cgroup {inode}"))
     if wanted.uid is not None:
         found.append(Selector(f"meta skuid {wanted.uid}", f"breakglass user {wanted.uid}"))
+        for one in subuid.ranges(wanted.uid):
+            words = f"{one.start}-{one.stop - 1}"
+            found.append(Selector(f"meta skuid {words}", f"breakglass users {words}"))
     return tuple(found)
 
 
