@@ -20,11 +20,9 @@ from pathlib import Path
 from breakglass.clock import Clock
 from breakglass.drill import rogue
 from breakglass.drill.scenario import Scenario
-from breakglass.errors import Unsupported
 from breakglass.keys import key_file, log_key
 from breakglass.keys.key_file import FileSigner
 from breakglass.model.roster import ExecutorKey, Role
-from breakglass.provider import AgentHome
 from breakglass.testing.operators import Operator, make_operator, make_roster, publish_roster
 
 AGENT = "rogue"
@@ -161,27 +159,31 @@ def write_json(path: Path, value: object) -> None:
 
 
 def python_for(uid: int) -> str:
-    """Return an interpreter that the agent's user can run.
-
-    Raises:
-        Unsupported: every interpreter lies below a folder that others may not enter.
-    """
-    for candidate in (sys.executable, "/usr/bin/python3", "/usr/local/bin/python3"):
-        path = Path(candidate).resolve()
-        if path.is_file() and (uid == os.getuid() or _open_to_all(path)):
+    """Return an interpreter for the agent's user: one open to all, else ours, which a home may show it."""
+    ours = Path(sys.executable).resolve()
+    for path in (ours, Path("/usr/bin/python3").resolve(), Path("/usr/local/bin/python3").resolve()):
+        if path.is_file() and (uid == os.getuid() or is_open_to_all(path)):
             return str(path)
-    raise Unsupported(
-        "no Python that an unprivileged user can run: each lies below a private folder",
-        remedy="install your system's python3 package, or run the drill as an ordinary user",
-    )
+    return str(ours)
 
 
-def _open_to_all(path: Path) -> bool:
-    return all(folder.stat().st_mode & stat.S_IXOTH for folder in (path, *path.parents))
+def is_open_to_all(path: Path) -> bool:
+    """Return whether every user can get to a file and run it."""
+    return all(part.stat().st_mode & stat.S_IXOTH for part in (path, *path.parents))
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What the agent is told of the place where it lives."""
+
+    uid: int
+    http: tuple[str, int]
+    stream: tuple[str, int]
+    lifeline_fd: int | None
 
 
 def move_in(
-    grounds: Grounds, home: AgentHome, scenario: Scenario, held: Secrets, forbidden_after_s: float
+    grounds: Grounds, around: Surroundings, scenario: Scenario, held: Secrets, forbidden_after_s: float
 ) -> list[str]:
     """Put the agent's program and files into its folder; return the command that starts it."""
     folder = grounds.agent
@@ -191,12 +193,12 @@ def move_in(
     (folder / "spool" / "job-1").write_text("refund order 4711\n", encoding="utf-8")
     (folder / "crontab").write_text(f"* * * * * {program}\n", encoding="utf-8")
     (folder / "agent.log").touch()
-    host, port = INSIDE_HTTP
+    host, port = around.http
     config = {
         "v": 1,
         "folder": str(folder),
         "http": f"http://{host}:{port}",
-        "stream": list(INSIDE_STREAM),
+        "stream": list(around.stream),
         "token_file": str(folder / "token"),
         "client": {"id": AGENT, "secret": held.agent},
         "channels": {"http": ["tickets"], "tool": ["refund"], "held": ["feed"], "wire": ["wire"]},
@@ -209,9 +211,10 @@ def move_in(
         "prompt_socket": str(folder / "prompt.sock"),
         "log": str(folder / "agent.log"),
         "max_life_s": 300,
+        "lifeline_fd": around.lifeline_fd,
         "modes": list(scenario.modes),
     }
     write_json(folder / "config.json", config)
     for path in (folder, *folder.rglob("*")):
-        os.chown(path, home.uid, -1)
-    return [python_for(home.uid), "-I", str(program), str(folder / "config.json")]
+        os.chown(path, around.uid, -1)
+    return [python_for(around.uid), "-I", str(program), str(folder / "config.json")]

@@ -22,17 +22,21 @@ from breakglass.drill.grounds import (
     Grounds,
     People,
     Secrets,
+    Surroundings,
     enrol,
     move_in,
     write_kit,
 )
+from breakglass.drill.open_place import OpenPlace
 from breakglass.drill.scenario import Scenario
 from breakglass.errors import Unsupported
-from breakglass.provider import AgentHome
+from breakglass.provider import AgentHome, Started
 from breakglass.usecases.connections import card_or_none
 from breakglass.usecases.drill_audience import Audience
 from breakglass.usecases.kit_signing import kit_sign
 from breakglass.usecases.site import Site, open_site
+
+NO_CRON = "no cron daemon runs here: the agent's relaunch job is a crontab file and a watchdog"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,15 +76,15 @@ def drill_ground(
         yield Ground(grounds, people, open_site(grounds.kit, environ, clock, card_or_none))
 
 
-def _let_in(undo: ExitStack, grounds: Grounds, home: AgentHome, scenario: Scenario) -> RunningSink:
+def _let_in(
+    undo: ExitStack, grounds: Grounds, home: AgentHome | OpenPlace, scenario: Scenario
+) -> RunningSink:
     """Start the agent in its place, and the system that it works on."""
     held = Secrets(secrets.token_urlsafe(24), secrets.token_urlsafe(24))
     revoker = grounds.operator / "credentials" / REVOKER
     revoker.touch(0o600)
     revoker.write_text(held.revoker, encoding="utf-8")
-    command = move_in(grounds, home, scenario, held, forbidden_after_s=1.0)
-    listen = [INSIDE_HTTP, INSIDE_STREAM]
-    started = home.start(command, env={"PATH": "/usr/bin:/bin"}, cwd=grounds.agent, listen=listen)
+    started = _start(grounds, home, scenario, held)
     http_socket, stream_socket = started.listeners
     sink = start_sink(grounds, http_socket.fileno(), stream_socket.fileno(), held)
     undo.callback(sink.stop)
@@ -88,17 +92,31 @@ def _let_in(undo: ExitStack, grounds: Grounds, home: AgentHome, scenario: Scenar
     return sink
 
 
-def _place(home: AgentHome) -> str:
+def _start(grounds: Grounds, home: AgentHome | OpenPlace, scenario: Scenario, held: Secrets) -> Started:
+    env = {"PATH": "/usr/bin:/bin"}
+    if isinstance(home, OpenPlace):
+        http, stream = home.addresses
+        around = Surroundings(home.uid, http, stream, lifeline_fd=home.lead)
+        command = move_in(grounds, around, scenario, held, forbidden_after_s=1.0)
+        return home.start(command, env=env, cwd=grounds.agent)
+    around = Surroundings(home.uid, INSIDE_HTTP, INSIDE_STREAM, lifeline_fd=None)
+    command = move_in(grounds, around, scenario, held, forbidden_after_s=1.0)
+    return home.start(command, env=env, cwd=grounds.agent, listen=[INSIDE_HTTP, INSIDE_STREAM])
+
+
+def _place(home: AgentHome | OpenPlace) -> str:
+    if isinstance(home, OpenPlace):
+        return "runs without walls, as a plain process of this machine"
     if "cgroup" in home.reach:
         return f"runs as uid {home.uid} in a cgroup and a network of its own"
     return "runs in user, pid and network namespaces of its own"
 
 
-def _make_home(grounds: Grounds) -> tuple[AgentHome, tuple[str, ...]]:
-    """Make the agent's place with root's means where they are, else as this user.
+def _make_home(grounds: Grounds) -> tuple[AgentHome | OpenPlace, tuple[str, ...]]:
+    """Make the agent's place with root's means where they are, else as this user, else without walls.
 
     Raises:
-        Unsupported: neither can be had, with the reason of each.
+        Unsupported: this is not Linux.
     """
     make = registry.card("host").home
     if make is None:
@@ -111,20 +129,13 @@ def _make_home(grounds: Grounds) -> tuple[AgentHome, tuple[str, ...]]:
         except Unsupported as error:
             reasons.append(error.what)
             continue
-        notes = [
-            "no cron daemon runs here: the agent's relaunch job is a crontab file and a watchdog process"
-        ]
-        if not privileged:
-            notes.append(
-                "an ordinary user's drill: the agent shares your uid, so it is kept apart by namespaces alone"
-            )
-        return home, (*reasons, *notes)
-    raise Unsupported(
-        "; ".join(reasons), remedy="run the drill as root, or where user namespaces are allowed"
-    )
+        walls = [] if privileged else ["the agent shares your uid: namespaces alone keep it apart"]
+        return home, (*reasons, *walls, NO_CRON)
+    bare = "no walls: where a copy of the agent is left, or still connected, cannot be proven"
+    return OpenPlace(name, grounds.operator, sockets=2), (*reasons, bare, NO_CRON)
 
 
-def _reaches(grounds: Grounds, home: AgentHome, issuer: str) -> list[Mapping[str, object]]:
+def _reaches(grounds: Grounds, home: AgentHome | OpenPlace, issuer: str) -> list[Mapping[str, object]]:
     folder = grounds.agent
     token = str(folder / "token")
     host: dict[str, object] = {
