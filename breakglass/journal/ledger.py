@@ -11,9 +11,10 @@ import os
 import stat
 import threading
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
-from breakglass.canon import JsonObject
+from breakglass.canon import Json, JsonObject
 from breakglass.clock import Clock, Instant
 from breakglass.errors import DiskRefused, NotAuthorised, RecordDamaged, UsageError
 from breakglass.journal.agent_lock import lock_agent
@@ -30,6 +31,16 @@ RUN_SEALED = "ledger.run_sealed"
 LEDGER_TYPES = frozenset({CLAIMED, ROSTER_SEEN, RUN_SEALED, "journal.recovered"})
 _ORIGIN = "breakglass/ledger"
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """What a claim is about: a second stop of the agent learns from it which run to resume."""
+
+    agent: str
+    folder: str
+    until: Instant
+    """When the run may not be resumed any more, and a new stop is the way to go on."""
 
 
 class Ledger:
@@ -68,31 +79,59 @@ class Ledger:
             pass
         return ledger
 
-    def claim(self, plan_sha256: str, nonce: str, incident: str) -> None:
+    def claim(self, plan_sha256: str, nonce: str, incident: str, about: Running | None = None) -> None:
         """Use up the plan and its nonce, durably: no second claim of either is ever accepted.
 
         Raises:
             NotAuthorised: the plan or its nonce was used before.
             DiskRefused: the claim is not durable.
         """
-        wanted: JsonObject = {"plan_sha256": plan_sha256, "nonce": nonce, "incident": incident}
+        wanted: dict[str, Json] = {"plan_sha256": plan_sha256, "nonce": nonce, "incident": incident}
+        if about is not None:
+            wanted |= {"agent": about.agent, "folder": about.folder, "until_ms": about.until.epoch_ms}
         with self._changing():
-            for body in self._bodies(CLAIMED):
-                if body["plan_sha256"] == plan_sha256:
-                    raise _used("this plan", body)
-                if body["nonce"] == nonce:
-                    raise _used("this plan's nonce", body)
+            self._require_unused(plan_sha256, nonce)
             self._append(CLAIMED, wanted)
+
+    def require_unused(self, plan_sha256: str, nonce: str) -> None:
+        """Require that neither the plan nor its nonce was claimed before. Raises NotAuthorised."""
+        with self._changing():
+            self._require_unused(plan_sha256, nonce)
+
+    def _require_unused(self, plan_sha256: str, nonce: str) -> None:
+        for body in self._bodies(CLAIMED):
+            if body["plan_sha256"] == plan_sha256:
+                raise _used("this plan", body)
+            if body["nonce"] == nonce:
+                raise _used("this plan's nonce", body)
+
+    def unfinished(self, agent: str, now: Instant) -> tuple[tuple[str, str], ...]:
+        """Return incident and folder of each run of an agent that began, has no seal and may still resume."""
+        with self._changing():
+            sealed = {f"{incident}/{run}" if run else incident for incident, run in self._seals()}
+            return tuple(
+                (str(body["incident"]), str(body["folder"]))
+                for body in self._bodies(CLAIMED)
+                if body.get("agent") == agent
+                and int(str(body["until_ms"])) > now.epoch_ms
+                and body["incident"] not in sealed
+            )
 
     def claimed_at(self, plan_sha256: str, nonce: str, incident: str) -> Instant | None:
         """Return when this very claim was made; None when it never was.
 
         A resume takes its start from here and from nowhere else: a folder can be forged, this cannot.
         """
-        wanted: JsonObject = {"plan_sha256": plan_sha256, "nonce": nonce, "incident": incident}
+        wanted = (plan_sha256, nonce, incident)
         with self._changing():
-            records = self._seen.records
-            return next((r.at for r in records if r.type == CLAIMED and r.body == wanted), None)
+            for record in self._seen.records:
+                body = record.body
+                if (
+                    record.type == CLAIMED
+                    and (body["plan_sha256"], body["nonce"], body["incident"]) == wanted
+                ):
+                    return record.at
+            return None
 
     def highest_roster(self, org: str) -> int:
         """Return the highest roster version that was ever accepted, 0 for none."""

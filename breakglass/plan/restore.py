@@ -62,7 +62,7 @@ def build_restore(
                 if step.reversibility is Reversibility.NONE
             ),
             *(
-                NotTouched(f"{step.action} {step.target.label}", "the stop changed nothing here")
+                NotTouched(f"{step.action} {step.target.label}", f"it was so already; to undo: {step.undo}")
                 for step in stop.steps
                 if step not in changed
             ),

@@ -93,6 +93,11 @@ def _request(raw: bytes, folder: Path | None, where: str) -> Request:
     return Request(Plan.from_bytes(raw, where=where), raw, folder)
 
 
+def exchange_of(exchange: Path | None, claim: str) -> Path | None:
+    """Return the folder of one run in the exchange: by incident, not by where its folder happens to lie."""
+    return None if exchange is None else exchange / claim.replace("/", ".")
+
+
 def publish(folder: IncidentFolder, raw: bytes, exchange: Path | None) -> str | None:
     """Lay the request out as a file, and in the exchange; return the pasteable string, None if too long.
 
@@ -103,11 +108,10 @@ def publish(folder: IncidentFolder, raw: bytes, exchange: Path | None) -> str | 
     if text is not None:
         folder.write(REQUEST_FILE, f"{text}\n".encode())
     if exchange is not None:
-        target = exchange / folder.path.name
-        target.mkdir(parents=True, exist_ok=True)
-        replace(target / "plan.json", raw)
+        exchange.mkdir(parents=True, exist_ok=True)
+        replace(exchange / "plan.json", raw)
         if text is not None:
-            replace(target / REQUEST_FILE, f"{text}\n".encode())
+            replace(exchange / REQUEST_FILE, f"{text}\n".encode())
     return text
 
 
@@ -163,8 +167,7 @@ def collect(folder: IncidentFolder, exchange: Path | None) -> None:
     """Copy new signatures and refusals from the exchange into the incident's folder."""
     if exchange is None:
         return
-    source = exchange / folder.path.name
-    for path in sorted((*source.glob("*.sig"), *source.glob("*.rejection"))):
+    for path in sorted((*exchange.glob("*.sig"), *exchange.glob("*.rejection"))):
         if not (folder.path / path.name).exists():
             try:
                 folder.write(path.name, read_regular(path, max_bytes=MAX_SIGNATURE_FILE_BYTES))

@@ -12,15 +12,15 @@ from breakglass.authorise.quorum import QuorumNotMet, QuorumVerdict, SignatureFi
 from breakglass.authorise.rejection import Rejection
 from breakglass.authorise.roster_chain import TrustedRoster
 from breakglass.canon import Json, sha256
-from breakglass.errors import SignaturesMissing, UsageError
+from breakglass.errors import SignaturesMissing, StopInProgress, UsageError
 from breakglass.execute.context import StepEvent
 from breakglass.incident.folder import IncidentFolder
 from breakglass.journal.durable import read_regular
 from breakglass.journal.ledger import Ledger
 from breakglass.journal.writer import Journal
-from breakglass.model.plan import MAX_PLAN_BYTES, Plan, Verb
+from breakglass.model.plan import MAX_PLAN_BYTES, Plan, Verb, plan_digest
 from breakglass.plan.findings import MAX_OBSERVATIONS_BYTES
-from breakglass.usecases.approve import MAX_SIGNATURE_FILE_BYTES, collect, publish, rejections
+from breakglass.usecases.approve import MAX_SIGNATURE_FILE_BYTES, collect, exchange_of, publish, rejections
 from breakglass.usecases.connections import Connected, LateJournal, Surroundings, connect, planned_reaches
 from breakglass.usecases.prepare import Prepared, StopRequest, lay_out, prepare
 from breakglass.usecases.run import Finished, Run, begin, carry_out, count_signatures, limits, open_run
@@ -76,6 +76,7 @@ def open_stop(
     journal: Journal | None = None
     try:
         site.agent(request.agent)
+        refuse_second(site, ledger, request.agent, incident)
         highest = ledger.highest_roster(site.kit.settings.org)
         journal = begin(site, folder, request.agent, Verb.CONTAIN)
         prepared = prepare(site, request, folder, incident, random_bytes, highest_seen=highest)
@@ -87,9 +88,28 @@ def open_stop(
         raise
 
 
+def refuse_second(site: Site, ledger: Ledger, agent: str, incident: str) -> None:
+    """Refuse a stop of an agent that is being stopped, before anybody is asked to sign.
+
+    Raises:
+        StopInProgress: a process is at it, or began and can be resumed; nothing was touched.
+    """
+    with ledger.lock_agent(agent, incident):
+        pass
+    for name, folder in ledger.unfinished(agent, site.clock.now()):
+        begun = IncidentFolder(Path(folder))
+        # A folder that is gone cannot be resumed, and must not keep anybody from stopping the agent.
+        if begun.journal.exists() and not begun.is_sealed():
+            raise StopInProgress(
+                f"incident {name} began to stop {agent} and has not ended",
+                where=folder,
+                remedy=f"breakglass resume {name.partition('/')[0]}",
+            )
+
+
 def _opened(site: Site, prepared: Prepared, journal: Journal, ledger: Ledger) -> Opened:
     run = open_run(site, prepared, journal)
-    text = publish(prepared.folder, prepared.raw, site.kit.settings.exchange)
+    text = publish(prepared.folder, prepared.raw, exchange_of(site.kit.settings.exchange, run.claim_name))
     return Opened(run, prepared.connected, ledger, text)
 
 
@@ -149,6 +169,8 @@ def _check_quorum(
     _, verdict = examine(raw, files, trusted, limits(site, plan, ledger), site.clock.now())
     if not verdict.met:
         raise QuorumNotMet(verdict, where=plan.plan_id)
+    ledger.require_unused(plan_digest(raw), plan.nonce)
+    refuse_second(site, ledger, plan.agent, plan.incident)
 
 
 def _observations(beside: Path, plan: Plan) -> bytes:
@@ -188,7 +210,7 @@ def await_signatures(
     run = opened.run
     last: object = None
     while not cancelled():
-        collect(run.folder, run.site.kit.settings.exchange)
+        collect(run.folder, exchange_of(run.site.kit.settings.exchange, run.claim_name))
         verdict = count_signatures(run, opened.ledger)
         refused = rejections(run.folder, run.digest, run.trusted.roster)
         if (verdict, refused) != last:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from breakglass.authorise.roster_chain import TrustedRoster
 from breakglass.canon import Json, sha256
@@ -12,15 +12,17 @@ from breakglass.errors import NotAuthorised, UsageError
 from breakglass.incident.folder import IncidentFolder
 from breakglass.journal.durable import read_regular
 from breakglass.journal.history import replay
+from breakglass.journal.ledger import Ledger
 from breakglass.journal.reader import read_sealed
-from breakglass.model.plan import MAX_PLAN_BYTES, Pin, Plan
+from breakglass.model.plan import MAX_PLAN_BYTES, Pin, Plan, Verb, plan_digest
 from breakglass.model.roster import RuleVerb
 from breakglass.plan.restore import RestoreHeader, build_restore
-from breakglass.usecases.approve import publish
+from breakglass.usecases.approve import exchange_of, publish
 from breakglass.usecases.connections import Connected, LateJournal, Surroundings, connect, planned_reaches
 from breakglass.usecases.contain import Opened
+from breakglass.usecases.judgement import require_plan
 from breakglass.usecases.prepare import Prepared, lay_out
-from breakglass.usecases.run import begin, open_run
+from breakglass.usecases.run import begin, open_run, require_ours
 from breakglass.usecases.site import Site
 
 
@@ -59,8 +61,9 @@ def prepare_restore(
             where=str(stop_folder.path),
             remedy=f"breakglass resume {stop_folder.path.name}",
         )
-    stop, _ = read_plan(stop_folder)
+    stop, raw = read_plan(stop_folder)
     contents = read_sealed(stop_folder.path)
+    require_plan(contents.records, plan_digest(raw), stop_folder)
     trusted = site.trusted_roster(highest_seen=highest_seen)
     plan, undone = build_restore(
         stop, replay(contents.records), _header(site, stop_folder, request, trusted, random_bytes)
@@ -94,15 +97,28 @@ def open_restore(
     ledger = site.open_ledger()
     try:
         highest = ledger.highest_roster(site.kit.settings.org)
+        _require_ours(stop_folder, ledger)
         prepared = prepare_restore(site, stop_folder, request, random_bytes, highest_seen=highest)
         journal = begin(site, prepared.folder, prepared.plan.agent, prepared.plan.verb)
         run = open_run(site, prepared, journal)
-        text = publish(prepared.folder, prepared.raw, None)
+        text = publish(prepared.folder, prepared.raw, exchange_of(site.kit.settings.exchange, run.claim_name))
         prior = prior_states(stop_folder, prepared.plan)
     except BaseException:
         ledger.close()
         raise
     return Opened(run, prepared.connected, ledger, text, prior)
+
+
+def _require_ours(stop_folder: IncidentFolder, ledger: Ledger) -> None:
+    """Hold a sealed stop against the state folder before anybody is asked to sign its undo.
+
+    What it would put back is not part of what people sign, so a forged folder could put back anything.
+    """
+    if stop_folder.is_sealed():
+        stop_folder.require_own()
+        checkpoint = read_regular(stop_folder.checkpoint, max_bytes=MAX_PLAN_BYTES)
+        stop, _ = read_plan(stop_folder)
+        require_ours(replace(stop, verb=Verb.RESTORE, parent=sha256(checkpoint)), ledger)
 
 
 def connect_planned(site: Site, stop_folder: IncidentFolder, plan: Plan, late: LateJournal) -> Connected:
@@ -125,7 +141,8 @@ def prior_states(stop_folder: IncidentFolder, restore: Plan) -> dict[int, Mappin
         raise NotAuthorised(
             "the restore was planned from another journal than this one", where=str(stop_folder.checkpoint)
         )
-    stop, _ = read_plan(stop_folder)
+    stop, raw = read_plan(stop_folder)
+    require_plan(read_sealed(stop_folder.path).records, plan_digest(raw), stop_folder)
     histories = replay(read_sealed(stop_folder.path).records)
     by_target = {(step.reach, step.action, step.target.id): step.n for step in stop.steps}
     return {

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,30 +12,27 @@ from breakglass.authorise.quorum import Limits, QuorumVerdict, SignatureFile, au
 from breakglass.authorise.roster_chain import TrustedRoster
 from breakglass.canon import Json, sha256
 from breakglass.clock import Instant
-from breakglass.errors import BreakglassError
+from breakglass.errors import NotAuthorised
 from breakglass.execute.context import StepEvent
 from breakglass.execute.engine import Ports, execute
+from breakglass.execute.telling import Telling
 from breakglass.incident.folder import IncidentFolder
 from breakglass.journal.checkpoint import origin
 from breakglass.journal.history import StepHistory
-from breakglass.journal.ledger import Ledger
+from breakglass.journal.ledger import Ledger, Running
 from breakglass.journal.reader import read_journal
 from breakglass.journal.sealing import seal
 from breakglass.journal.writer import Journal
 from breakglass.keys.signer import Signer
 from breakglass.model.authorised import AuthorisedPlan
 from breakglass.model.plan import Mode, Plan, Verb, plan_digest
-from breakglass.plan.findings import read_principals
-from breakglass.plan.found import appeared
 from breakglass.provider import Provider
 from breakglass.report.build import Report
-from breakglass.shape import encode
 from breakglass.usecases.judgement import judge, report_of
+from breakglass.usecases.look_again import look_again
 from breakglass.usecases.prepare import Prepared
 from breakglass.usecases.site import Site
-from breakglass.verify.judge import Found
 
-REDISCOVERY_S = 15.0
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
@@ -203,6 +199,7 @@ def carry_out(  # noqa: PLR0913 - each comes from another hand
         DiskRefused: the journal could not be written; nothing more was changed.
     """
     plan = run.plan
+    require_ours(plan, ledger)
     count_signatures(run, ledger)
     files = [SignatureFile(name, data) for name, data in run.folder.signatures()]
     authorised = authorise(
@@ -210,22 +207,41 @@ def carry_out(  # noqa: PLR0913 - each comes from another hand
     )
     with ledger.lock_agent(plan.agent, plan.incident):
         _claim(run, authorised, ledger)
-        ports = Ports(run.site.clock, run.journal, observer, cancelled, random.Random())  # noqa: S311 - jitter
-        done = execute(authorised, providers, ports, history=history, prior=prior)
+        telling = Telling(observer)
+        ports = Ports(run.site.clock, run.journal, telling, cancelled, random.Random())  # noqa: S311 - jitter
+        try:
+            done = execute(authorised, providers, ports, history=history, prior=prior)
+        finally:
+            telling.close()
         if not done:
             run.journal.append("run.interrupted", {"reason": "cancelled by the operator"})
             run.journal.close()
             return Finished(report_of(run.folder, plan, run.digest), run.folder, sealed=False)
         if plan.verb is Verb.CONTAIN:
-            _look_again(run, providers)
+            look_again(run.plan, run.folder, run.journal, providers)
         return _seal(run, ledger, log_key)
+
+
+def require_ours(plan: Plan, ledger: Ledger) -> None:
+    """Require that a restore undoes a stop that this executor sealed: its prior states are not signed.
+
+    Raises:
+        NotAuthorised: the folder of the stop is not the one that was sealed here.
+    """
+    if plan.verb is Verb.RESTORE and ledger.seals().get((plan.incident, "")) != plan.parent:
+        raise NotAuthorised(
+            f"this executor never sealed such a stop as incident {plan.incident}",
+            remedy="restore where the stop ran, from its own folder",
+        )
 
 
 def _claim(run: Run, authorised: AuthorisedPlan, ledger: Ledger) -> None:
     roster = run.trusted
     ledger.remember_roster(run.plan.org, roster.roster.version, roster.sha256)
     if run.started_at is None:
-        ledger.claim(run.digest, run.plan.nonce, run.claim_name)
+        until = run.site.clock.now().plus(run.plan.max_run_s)
+        about = Running(run.plan.agent, str(run.folder.path.absolute()), until)
+        ledger.claim(run.digest, run.plan.nonce, run.claim_name, about)
     if not run.claim_recorded:
         signers: Json = [{"person": item.person, "key": item.fingerprint} for item in authorised.signers]
         run.journal.append(
@@ -233,38 +249,8 @@ def _claim(run: Run, authorised: AuthorisedPlan, ledger: Ledger) -> None:
         )
 
 
-def _look_again(run: Run, providers: Mapping[int, Provider]) -> None:
-    """Discover once more and record every principal that nobody signed for; touch nothing."""
-    known = read_principals(
-        run.folder.observations.read_bytes(), run.plan.observations_sha256, where="observations.json"
-    )
-    pool = ThreadPoolExecutor(max_workers=max(1, len(providers)))
-    futures = {n: pool.submit(provider.discover) for n, provider in providers.items()}
-    for n, future in futures.items():
-        reach = run.plan.reaches[n]
-        try:
-            discovery = future.result(timeout=REDISCOVERY_S)
-        except Exception as error:  # noqa: BLE001 - whatever it was, this reach was not looked at again
-            what = error.what if isinstance(error, BreakglassError) else type(error).__name__
-            _found(
-                run,
-                Found(
-                    reach.provider, reach.scope, "reach", reach.scope, f"could not be looked at again: {what}"
-                ),
-            )
-            continue
-        for principal in appeared(known, reach.provider, reach.scope, discovery.principals):
-            reason = "appeared after the plan was made; it was not touched"
-            _found(run, Found(reach.provider, reach.scope, principal.kind, principal.id, reason))
-    pool.shutdown(wait=False, cancel_futures=True)
-
-
-def _found(run: Run, found: Found) -> None:
-    run.journal.append("found.not_signed", dict(encode(found)))  # type: ignore[arg-type]  # a dataclass encodes to an object
-
-
 def _seal(run: Run, ledger: Ledger, log_key: Signer) -> Finished:
-    assessment = judge(run.plan, read_journal(run.folder.journal).records)
+    assessment = judge(run.plan, read_journal(run.folder.journal).records, ending=True)
     still_open: Json = [
         {"kind": item.kind, "name": item.name, "verdict": item.verdict.value} for item in assessment.open
     ]

@@ -20,7 +20,7 @@ from breakglass.errors import (
     Unreachable,
     UsageError,
 )
-from breakglass.journal.ledger import Ledger
+from breakglass.journal.ledger import Ledger, Running
 from tests.journal.making import CLOCK, SettableClock
 
 PLAN, OTHER_PLAN = "a" * 64, "b" * 64
@@ -282,3 +282,15 @@ def test_a_lock_that_is_a_link_is_refused(state: Path) -> None:
     (state / "locks" / "bot.lock").symlink_to(state / "ledger.jsonl")
     with pytest.raises(DiskRefused), reopened(state).lock_agent("bot", "INC-1"):
         pytest.fail("locked")
+
+
+def test_a_run_that_began_and_was_not_sealed_is_named_until_it_can_no_longer_resume(state: Path) -> None:
+    """A second stop learns of it; after its time, or once it is sealed, nothing is in the way."""
+    ledger = Ledger.open(state, SettableClock(1_000), create=True)
+    ledger.claim(PLAN, "n1", "INC-1", Running("bot", "/incidents/INC-1", Instant(5_000)))
+
+    assert (("INC-1", "/incidents/INC-1"),) == ledger.unfinished("bot", Instant(4_999))
+    assert () == ledger.unfinished("another", Instant(4_999))
+    assert () == ledger.unfinished("bot", Instant(5_000))
+    ledger.record_seal("INC-1", "", "0" * 64)
+    assert () == ledger.unfinished("bot", Instant(4_999))
