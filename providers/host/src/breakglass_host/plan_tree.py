@@ -20,6 +20,8 @@ from breakglass_host.procfs import Process
 from breakglass_host.proposed import Proposed
 
 FREEZE_WAIT_S = 5.0
+HEAD_START_S = 0.1
+"""The freeze is one write, and what is frozen sends nothing: listing every socket beside it only slows it."""
 SNAPSHOT_WAIT_S = 20.0
 _DEADLINES = {"freeze": 10.0, "kill": 45.0, "egress": 50.0}
 _NO_COPY = 'it is only a shared process tree: "no copy left" cannot be proven'
@@ -134,7 +136,7 @@ def _egress(connection: Connection, found: Found) -> tuple[tuple[Proposal, ...],
         action=egress.SPEC.name,
         target=_target(found, "network", "egress:", extra),
         # Sockets of a shared tree can only be kept closed once it is frozen.
-        after=(WaitFor(found.freeze_key, FREEZE_WAIT_S),) if is_shared else (),
+        after=(WaitFor(found.freeze_key, FREEZE_WAIT_S if is_shared else HEAD_START_S),),
         best_grade=Grade.NONE if is_shared or limit else None,
         deadline_s=_DEADLINES["egress"],
         moot_by=ended_by,

@@ -2,7 +2,7 @@
 
 Prints ratios: absolute figures say more about the disk than about us.
 
-usage: python benchmarks/journal.py [FOLDER] [SECONDS A CASE]
+usage: python benchmarks/bench_journal.py [FOLDER] [SECONDS A CASE]
 """
 
 from __future__ import annotations
