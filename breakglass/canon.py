@@ -30,6 +30,7 @@ MAX_INTEGER_CHARS = 17
 _KEY = re.compile(r"[a-z][a-z0-9_]*", re.ASCII)
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _UNREADABLE = frozenset({"Cc", "Cf", "Co", "Cs"})
+_NOT_SHOWN = _UNREADABLE | {"Cn", "Zl", "Zp"}
 
 
 class Profile(Enum):
@@ -57,6 +58,16 @@ def unreadable(text: str) -> str | None:
         if unicodedata.category(character) in _UNREADABLE:
             return f"U+{ord(character):04X}"
     return None
+
+
+def spelt_out(text: str) -> str:
+    r"""Return `text` with every character that nobody could see spelt out, as ``\u{1b}``."""
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(
+        f"\\u{{{ord(character):x}}}" if unicodedata.category(character) in _NOT_SHOWN else character
+        for character in text
+    )
 
 
 def parse(data: bytes, *, where: str, profile: Profile = Profile.HUMAN, max_bytes: int) -> Json:

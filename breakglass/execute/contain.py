@@ -15,7 +15,7 @@ from breakglass.errors import Denied, ProviderError
 from breakglass.execute.context import StepContext, attempt, state_digest
 from breakglass.execute.effects import Effect, Pause, Routine, Until
 from breakglass.model.action import Grade, Judgement, Verdict
-from breakglass.model.resource import State
+from breakglass.model.resource import State, recordable
 
 FREE_ROUNDS = 3
 """So many rounds follow each other at once; later ones wait a little, since somebody is fighting back."""
@@ -37,6 +37,8 @@ class _Progress:
     denied: str = ""
     probe_pause_s: float = PROBE_PAUSE_S
     moot_since_s: float | None = None
+    settled: bool = False
+    """Only of a step that no proof can be had of: two complete reads agreed."""
     last: Judgement = field(default_factory=lambda: Judgement(Verdict.UNKNOWN, "not read yet", Grade.NONE))
 
 
@@ -56,15 +58,22 @@ def contain(context: StepContext) -> Routine:
         # What was read last stands: a refused call on a door that was seen open is an open door.
         verdict = progress.last.verdict if progress.last.verdict is Verdict.NOT_CONTAINED else Verdict.UNKNOWN
         judgement = Judgement(verdict, error.what, Grade.NONE)
+    except Exception as error:  # noqa: BLE001 - a provider's bug makes its step unknown and stops no other
+        what = f"bug in the provider: {type(error).__name__}: {error}"
+        judgement = Judgement(Verdict.UNKNOWN, what, Grade.NONE)
     if judgement is None:
         return
-    yield from _end(context, judgement)
+    yield from _end(context, judgement, settled=progress.settled)
 
 
-def _end(context: StepContext, judgement: Judgement) -> Routine:
+def _end(context: StepContext, judgement: Judgement, *, settled: bool) -> Routine:
     n = context.step.n
     yield context.write(
-        "step.closed", verdict=judgement.verdict, grade=judgement.grade, reason=judgement.reason
+        "step.closed",
+        verdict=judgement.verdict,
+        grade=judgement.grade,
+        reason=judgement.reason,
+        settled=settled,
     )
     if judgement.verdict is Verdict.CONTAINED and judgement.grade is not Grade.NONE:
         context.board.prove(n)
@@ -81,7 +90,7 @@ def _close(context: StepContext, progress: _Progress) -> Generator[Effect, objec
     """Loop over rounds until the proof is there, the time is over, or the run is cancelled (None)."""
     action, target = context.action, context.step.target
     while not context.cancelled():
-        state = yield from attempt(context, lambda: action.observe(target))
+        state = yield from attempt(context, lambda: recordable(action.observe(target)))
         judgement = _judge(context, state)
         progress.last = judgement
         if judgement.verdict is Verdict.CONTAINED:
@@ -180,6 +189,7 @@ def _prove(
     """Obtain the strongest proof that the step declares; None: the world moved, read again."""
     wanted = context.step.best_grade
     if wanted is Grade.NONE:
+        progress.settled = True
         return Judgement(Verdict.UNKNOWN, judgement.reason, Grade.NONE)
     if wanted is Grade.READ_BACK:
         return Judgement(Verdict.CONTAINED, judgement.reason, Grade.READ_BACK)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from breakglass.canon import JsonObject, canonical, sha256
+from breakglass.canon import Json, JsonObject, canonical, sha256
 from breakglass.clock import Clock
 from breakglass.errors import ProviderError, Throttled, Transient
 from breakglass.execute.board import Board
@@ -22,6 +23,7 @@ T = TypeVar("T")
 
 FIRST_BACK_OFF_S = 0.05
 LONGEST_BACK_OFF_S = 5.0
+MAX_REASON = 4000
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +63,9 @@ class StepContext:
 
     def emit(self, stage: str, detail: str) -> None:
         """Tell the screen."""
-        self.observer(StepEvent(self.step.n, stage, detail, self.clock.monotonic_s() - self.started_s))
+        elapsed_s = self.clock.monotonic_s() - self.started_s
+        with contextlib.suppress(Exception):  # a screen that is gone must not end the stop
+            self.observer(StepEvent(self.step.n, stage, detail, elapsed_s))
 
     def late(self) -> bool:
         """Return whether the step's time is over."""
@@ -73,8 +77,18 @@ class StepContext:
 
     def write(self, record_type: str, **fields: object) -> Write:
         """Make the record of this step with these fields."""
-        body: JsonObject = {"step": self.step.n, **{key: encode(value) for key, value in fields.items()}}
+        body: JsonObject = {
+            "step": self.step.n,
+            **{key: _safe(encode(value)) for key, value in fields.items()},
+        }
         return Write(record_type, body)
+
+
+def _safe(value: Json) -> Json:
+    """Return a text that UTF-8 can carry: a reason may quote a file name of the agent's."""
+    if not isinstance(value, str):
+        return value
+    return value[:MAX_REASON].encode("utf-8", "backslashreplace").decode()
 
 
 def state_digest(state: State) -> str:

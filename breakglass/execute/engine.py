@@ -131,7 +131,10 @@ def _done(past: StepHistory | None) -> bool:
 
 def _action(providers: Mapping[int, Provider], step: Step) -> Action | None:
     provider = providers.get(step.reach)
-    return None if provider is None else provider.actions.get(step.action)
+    try:
+        return None if provider is None else provider.actions.get(step.action)
+    except Exception:  # noqa: BLE001 - a provider's bug makes its steps unknown and stops no other
+        return None
 
 
 def _bucket(step: Step, action: Action) -> str:

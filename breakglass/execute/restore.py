@@ -12,7 +12,7 @@ from breakglass.errors import ProviderError
 from breakglass.execute.context import StepContext, attempt
 from breakglass.execute.effects import Effect, Routine, Until
 from breakglass.model.action import Grade, Judgement, Verdict
-from breakglass.model.resource import State
+from breakglass.model.resource import State, recordable
 from breakglass.provider import Outcome, Reversal
 
 MAX_ROUNDS = 5
@@ -29,6 +29,9 @@ def restore(context: StepContext, prior: Mapping[str, Json]) -> Routine:
         judgement = yield from _rounds(context, State(prior))
     except ProviderError as error:
         judgement = Judgement(Verdict.UNKNOWN, error.what, Grade.NONE)
+    except Exception as error:  # noqa: BLE001 - a provider's bug makes its step unknown and stops no other
+        what = f"bug in the provider: {type(error).__name__}: {error}"
+        judgement = Judgement(Verdict.UNKNOWN, what, Grade.NONE)
     if judgement is None:
         return
     yield context.write(
@@ -48,7 +51,7 @@ def _rounds(context: StepContext, before: State) -> Generator[Effect, object, Ju
     for round_ in range(context.past.rounds, context.past.rounds + MAX_ROUNDS):
         if context.cancelled():
             return None
-        now = yield from attempt(context, lambda: action.observe(target))
+        now = yield from attempt(context, lambda: recordable(action.observe(target)))
         yield context.write(
             "step.intent",
             round=round_,
@@ -66,13 +69,17 @@ def _rounds(context: StepContext, before: State) -> Generator[Effect, object, Ju
             context.board.settle(context.step.n)
             context.emit("read_back", done.reason)
         if all(outcome is not Outcome.RESTORED for outcome in done.objects.values()):
-            return _judge(done, outcomes)
+            return _judge(before, done, outcomes)
         if context.late():
             break
     return Judgement(Verdict.UNKNOWN, f"still changing after {MAX_ROUNDS} rounds", Grade.NONE)
 
 
-def _judge(last: Reversal, outcomes: Mapping[str, Outcome]) -> Judgement:
+def _judge(before: State, last: Reversal, outcomes: Mapping[str, Outcome]) -> Judgement:
+    if before.objects and not outcomes:
+        return Judgement(
+            Verdict.UNKNOWN, f"nothing is known of what was to be put back: {last.reason}", Grade.NONE
+        )
     drifted = sorted(key for key, outcome in last.objects.items() if outcome is Outcome.DRIFTED)
     if drifted:
         return Judgement(

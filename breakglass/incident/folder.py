@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import os
 import re
@@ -76,6 +77,19 @@ class IncidentFolder:
                 "others may write in this folder", where=str(path), remedy=f"chmod go-w {path}"
             )
         return cls(path)
+
+    def require_own(self) -> None:
+        """Require that the folder, plan and journal were made by this account: what runs goes by them.
+
+        Raises:
+            NotAuthorised: somebody else made one of them.
+        """
+        for path in (self.path, self.plan, self.journal):
+            with contextlib.suppress(FileNotFoundError):
+                if path.lstat().st_uid != os.geteuid():
+                    raise NotAuthorised(
+                        "this belongs to another account, which may have forged it", where=str(path)
+                    )
 
     @property
     def plan(self) -> Path:

@@ -37,6 +37,8 @@ class StepHistory:
     """When the step was first read as contained after its last change."""
     proven: Moment | None = None
     closed: bool = False
+    settled: bool = False
+    """Of a step that no proof can be had of: it was read twice, a settle time after the last change."""
     verdict: Verdict = Verdict.UNKNOWN
     grade: Grade = Grade.NONE
     reason: str = "not started"
@@ -107,6 +109,7 @@ def _fold(history: StepHistory, record: Record, moment: Moment) -> StepHistory:
             return replace(
                 history,
                 closed=True,
+                settled=body.get("settled") is True,
                 verdict=verdict,
                 grade=Grade(_text(body, "grade")),
                 reason=_text(body, "reason"),

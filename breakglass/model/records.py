@@ -11,7 +11,7 @@
 | `step.intent` | step, round, token, objects {id: prior state}, complete | before each change |
 | `step.accepted` | step, round, ok, detail | after each call |
 | `step.read_back` | step, round, verdict, reason, sha256 of the state | when a round has closed |
-| `step.closed` | step, verdict, grade, reason, read_back_ms, proven_ms | last of a step |
+| `step.closed` | step, verdict, grade, reason, settled (read contained twice) | last of a step |
 | `step.reverted` | step, objects {id: outcome}, reason | restore only |
 | `evidence.item` | path, sha256, size, source | after the file is durable |
 | `found.not_signed` | provider, scope, kind, id, reason | after the steps |

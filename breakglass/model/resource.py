@@ -5,8 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from breakglass.canon import Json, JsonObject
-from breakglass.shape import Line, Name, ResourceId
+from breakglass.canon import Json, JsonObject, Profile, canonical, parse
+from breakglass.errors import MalformedInput, ProviderError
+from breakglass.shape import Line, Name, ResourceId, encode
+
+MAX_STATE_BYTES = 32 * 1024 * 1024
+"""Half of what one line of a journal may hold."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +35,22 @@ class State:
     objects: Mapping[str, Json]
     complete: bool = True
     note: str = ""
+
+
+def recordable(state: State) -> State:
+    """Return the state, since the journal can carry it.
+
+    What is read of the world may be named by the agent: it must not be able to break the run with it.
+
+    Raises:
+        ProviderError: it is no strict JSON, or too large.
+    """
+    try:
+        data = canonical(encode(state))
+        parse(b'{"a":{"b":%b}}' % data, where="state", profile=Profile.DATA, max_bytes=MAX_STATE_BYTES)
+    except (TypeError, ValueError, RecursionError, MalformedInput) as error:
+        raise ProviderError(f"what was read cannot be recorded: {error}") from error
+    return state
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,6 +31,7 @@ from breakglass.plan.doors import (
     left_out_doors,
     provider_doors,
     tool_doors,
+    untouched_doors,
     withheld_doors,
 )
 from breakglass.plan.findings import Findings, observations
@@ -121,6 +122,7 @@ def build(
             *doors,
             *deployer_doors(deployers, chosen),
             *left_out_doors(left_out, runbook.name),
+            *untouched_doors(findings.reaches, candidates),
         ),
         not_touched=(*_not_touched(findings), *reading_tools),
         not_planned=(*findings.not_planned, *_incomplete(findings)),

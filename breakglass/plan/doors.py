@@ -112,6 +112,27 @@ def left_out_doors(left_out: Sequence[Candidate], runbook: str) -> tuple[Door, .
     )
 
 
+def untouched_doors(reaches: Sequence[ReachFindings], candidates: Sequence[Candidate]) -> tuple[Door, ...]:
+    """Return a door for each reach in which nothing was found that could be stopped.
+
+    The inventory says that the agent acts there, so an empty answer is no proof that it does not.
+    """
+    busy = {item.reach for item in candidates if item.spec.capability is not Capability.SNAPSHOT_LOGS}
+    return tuple(
+        Door(
+            kind=DoorKind.NO_STEP,
+            name=f"{reach.provider} {reach.discovery.scope}",
+            reason="the inventory says that the agent acts here, and nothing of it was found",
+            remedy="correct the inventory, or look by hand",
+            owner="",
+            closed_by=(),
+            verdict=Verdict.UNKNOWN,
+        )
+        for n, reach in enumerate(reaches)
+        if n not in busy
+    )
+
+
 def _issuer(candidate: Candidate) -> str:
     issuer = candidate.proposal.target.params.get("issuer")
     return issuer if isinstance(issuer, str) and issuer else "its issuer"

@@ -78,7 +78,8 @@ class Line:
         boot = self.places[earlier][1]
         if boot and boot == self.places[later][1]:
             return round((later.monotonic_us - earlier.monotonic_us) / 1e6, 3)
-        return later.at.seconds_since(earlier.at)
+        passed_s = later.at.seconds_since(earlier.at)
+        return passed_s if passed_s >= 0 else None  # the wall clock was set back: nobody knows
 
     def last(self, moments: Sequence[Moment | None]) -> Moment | None:
         """Return the latest by its place in the journal, since wall clocks step; None when one is missing."""

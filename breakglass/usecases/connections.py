@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from breakglass import registry
 from breakglass.clock import Clock
-from breakglass.errors import BreakglassError
+from breakglass.errors import BreakglassError, ProviderError
 from breakglass.incident.evidence import FolderEvidence
 from breakglass.incident.folder import IncidentFolder
 from breakglass.incident.sealed import FolderSealed
@@ -83,7 +84,8 @@ class Connected:
     def close(self) -> None:
         """Let go of every connection."""
         for provider in self.providers.values():
-            provider.close()
+            with contextlib.suppress(Exception):  # how a run ended must be told whatever happens here
+                provider.close()
 
 
 def connect(reaches: Sequence[Reach], surroundings: Surroundings, late: LateJournal) -> Connected:
@@ -97,6 +99,8 @@ def connect(reaches: Sequence[Reach], surroundings: Surroundings, late: LateJour
             providers[n] = card.connect(surroundings.connection(reach, late))
         except BreakglassError as error:
             failures[n] = error
+        except Exception as error:  # noqa: BLE001 - a provider's bug stops no other (DESIGN 1.4)
+            failures[n] = ProviderError(f"bug in the provider: {type(error).__name__}: {error}")
     return Connected(providers, failures)
 
 

@@ -14,7 +14,6 @@ from breakglass.canon import Json
 from breakglass.errors import BreakglassError, RecordDamaged, UsageError
 from breakglass.incident.folder import IncidentFolder
 from breakglass.journal.durable import read_regular, replace
-from breakglass.journal.reader import read_journal
 from breakglass.model.plan import Plan, plan_digest
 from breakglass.model.resource import Reach
 from breakglass.provider import Discovery
@@ -22,7 +21,7 @@ from breakglass.report.build import Report, Truth, build
 from breakglass.shape import decode
 from breakglass.usecases.approve import Difference, Request, recheck
 from breakglass.usecases.connections import LateJournal, Surroundings, connect, planned_reaches
-from breakglass.usecases.judgement import judge
+from breakglass.usecases.judgement import judge, records_of, require_plan
 from breakglass.usecases.prepare import StopRequest, prepare
 from breakglass.usecases.restore import read_plan
 from breakglass.usecases.site import Site
@@ -131,7 +130,8 @@ def read_report(folder: IncidentFolder) -> tuple[Report, Plan]:
     if not folder.journal.exists():
         raise UsageError("no run was recorded here", where=str(folder.path), remedy="breakglass status")
     plan, raw = read_plan(folder)
-    records = read_journal(folder.journal).records
+    records = records_of(folder)
+    require_plan(records, plan_digest(raw), folder)
     report = build(
         plan,
         records,

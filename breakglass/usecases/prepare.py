@@ -4,27 +4,26 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import cast
+from functools import partial
 
 from breakglass import registry
 from breakglass.authorise.allowed_signers import allowed_signers
 from breakglass.authorise.roster_chain import TrustedRoster
-from breakglass.canon import Json, canonical, parse
 from breakglass.clock import Instant
-from breakglass.errors import BreakglassError, MalformedInput, NotAuthorised, ProviderError, Unreachable
+from breakglass.errors import BreakglassError, NotAuthorised, ProviderError, Unreachable
 from breakglass.incident.folder import IncidentFolder
 from breakglass.model.action import ActionSpec, Capability
-from breakglass.model.plan import MAX_PLAN_BYTES, Detection, NotPlanned, Pin, Plan, plan_digest
-from breakglass.model.resource import Reach, Resource, State
+from breakglass.model.plan import Detection, NotPlanned, Pin, Plan, plan_digest
+from breakglass.model.resource import Reach, State, recordable
 from breakglass.model.roster import RuleVerb
 from breakglass.plan.builder import Header, build
 from breakglass.plan.findings import Findings, ReachFindings
 from breakglass.plan.order import Candidate, order
+from breakglass.plan.readable import line, readable
 from breakglass.provider import Discovery, Provider
-from breakglass.shape import decode, encode
 from breakglass.usecases.connections import Connected, LateJournal, Surroundings, connect
+from breakglass.usecases.side_by_side import side_by_side
 from breakglass.usecases.site import Site
 
 PLANNING_DEADLINE_S = 30.0
@@ -166,34 +165,26 @@ def _read(
     found: list[ReachFindings] = []
     used: Used = []
     lost: list[NotPlanned] = []
-    with ThreadPoolExecutor(max_workers=max(1, len(reaches))) as pool:
-        futures = {
-            n: pool.submit(_read_reach, reaches[n], provider)
-            for n, provider in connected.providers.items()
-            if n not in refused
-        }
-        for n, reach in enumerate(reaches):
-            reason = refused.get(n) or (connected.failures[n].what if n in connected.failures else "")
-            if not reason:
-                try:
-                    found.append(futures[n].result(timeout=PLANNING_DEADLINE_S))
-                    used.append((n, connected.providers[n]))
-                except BreakglassError as error:
-                    reason = error.what
-                except TimeoutError:
-                    reason = f"no answer within {PLANNING_DEADLINE_S:.0f} s"
-                except Exception as error:  # noqa: BLE001 - a provider's bug stops no other (DESIGN 1.4)
-                    reason = f"bug in the provider: {type(error).__name__}: {error}"
-            if reason:
-                lost.append(NotPlanned(reach.provider, _scope(reach), _one_line(reason)))
-        pool.shutdown(wait=False, cancel_futures=True)
+    calls = {
+        n: partial(_read_reach, reaches[n], provider)
+        for n, provider in connected.providers.items()
+        if n not in refused
+    }
+    answers = side_by_side(calls, within_s=PLANNING_DEADLINE_S)
+    for n, reach in enumerate(reaches):
+        answer = answers.get(n) or connected.failures.get(n)
+        if n in refused or isinstance(answer, BreakglassError) or answer is None:
+            reason = refused.get(n) or (answer.what if isinstance(answer, BreakglassError) else "")
+            lost.append(NotPlanned(reach.provider, line(_scope(reach)), line(_one_line(reason))))
+        else:
+            found.append(answer)
+            used.append((n, connected.providers[n]))
     return Findings(tuple(found), tuple(lost)), used
 
 
 def _read_reach(reach: Reach, provider: Provider) -> ReachFindings:
-    discovery = provider.discover()
+    discovery = readable(provider.discover())
     specs = {name: action.spec for name, action in provider.actions.items()}
-    _require_readable(discovery)
     _require_order(discovery, specs)
     return ReachFindings(
         provider=reach.provider,
@@ -203,21 +194,6 @@ def _read_reach(reach: Reach, provider: Provider) -> ReachFindings:
         specs=specs,
         states=_observe(discovery, provider),
     )
-
-
-def _require_readable(discovery: Discovery) -> None:
-    """Require that everything which people will sign can be read by people; one odd name spoils one reach.
-
-    Raises:
-        ProviderError: a name holds characters that may not stand in a plan.
-    """
-    for proposal in discovery.proposals:
-        try:
-            data = canonical(encode([proposal.target, proposal.affects]))
-            target, _ = cast("list[Json]", parse(data, where=proposal.action, max_bytes=MAX_PLAN_BYTES))
-            decode(Resource, target, where=proposal.action)
-        except MalformedInput as error:
-            raise ProviderError(f"a name that people cannot read safely: {error}") from error
 
 
 def _require_order(discovery: Discovery, specs: Mapping[str, ActionSpec]) -> None:
@@ -238,19 +214,24 @@ def _observe(discovery: Discovery, provider: Provider) -> dict[str, State]:
     states: dict[str, State] = {}
     for proposal in discovery.proposals:
         try:
-            states[proposal.key] = provider.actions[proposal.action].observe(proposal.target)
-        except ProviderError as error:
-            states[proposal.key] = State({}, complete=False, note=error.what)
+            states[proposal.key] = recordable(provider.actions[proposal.action].observe(proposal.target))
+        except Exception as error:  # noqa: BLE001 - what cannot be read now is read again when the step runs
+            what = error.what if isinstance(error, BreakglassError) else type(error).__name__
+            states[proposal.key] = State({}, complete=False, note=line(what))
     return states
 
 
 def _preflight(plan: Plan, used: Used) -> dict[int, str]:
     """Return the planned reaches that must not run, with the reason."""
+    calls = {
+        n: partial(provider.preflight, [step for step in plan.steps if step.reach == n])
+        for n, (_, provider) in enumerate(used)
+    }
     refused: dict[int, str] = {}
-    for n, (_, provider) in enumerate(used):
-        steps = [step for step in plan.steps if step.reach == n]
-        bad = [finding.message for finding in provider.preflight(steps) if not finding.ok]
-        if bad:
+    for n, answer in side_by_side(calls, within_s=PLANNING_DEADLINE_S).items():
+        if isinstance(answer, BreakglassError):
+            refused[n] = answer.what
+        elif bad := [finding.message for finding in answer if not finding.ok]:
             refused[n] = bad[0]
     return refused
 

@@ -14,9 +14,10 @@ from breakglass.journal.ledger import Ledger
 from breakglass.journal.reader import read_journal
 from breakglass.journal.writer import Journal
 from breakglass.keys.signer import Signer
-from breakglass.model.plan import Verb
+from breakglass.model.plan import Verb, plan_digest
 from breakglass.model.records import Record
 from breakglass.usecases.connections import LateJournal
+from breakglass.usecases.judgement import require_plan
 from breakglass.usecases.prepare import lay_out
 from breakglass.usecases.restore import connect_planned, prior_states, read_plan
 from breakglass.usecases.run import (
@@ -70,33 +71,45 @@ def resume(
         RecordDamaged: its journal does not verify, or it ended before and its end was cut off.
     """
     run_folder = unfinished(folder)
+    folder.require_own()
+    run_folder.require_own()
     plan, raw = read_plan(run_folder)
     trusted = site.trusted_roster(highest_seen=ledger.highest_roster(plan.org))
     journal = Journal.reopen(run_folder.journal, site.clock, watch=site.watch)
     try:
         records = read_journal(run_folder.journal).records
+        require_plan(records, plan_digest(raw), run_folder)
         run = Run(site, plan, raw, run_folder, journal, trusted, name_of(run_folder))
         run.started_at = ledger.claimed_at(run.digest, plan.nonce, run.claim_name)
         run.claim_recorded = first(records, "plan.claimed") is not None
         run.seen.update(_recorded(records))
+        _require_claim(run, ended=bool(records) and records[-1].type == "run.sealed")
         if records and records[-1].type == "run.sealed":
             journal.close()
             return seal_run(run, ledger, log_key)
-        _check_claim(run, ledger)
+        _require_open(run, ledger)
         _go_on(run, records)
         return _carry_on(run, folder, records, ledger, log_key, observer=observer, cancelled=cancelled)
     finally:
         journal.close()
 
 
-def _check_claim(run: Run, ledger: Ledger) -> None:
-    """Hold the journal against the state folder, which no folder of an incident can overrule."""
-    if run.claim_recorded and run.started_at is None:
+def _require_claim(run: Run, *, ended: bool) -> None:
+    """Hold the journal against the state folder, which no folder of an incident can overrule.
+
+    Raises:
+        NotAuthorised: the run claimed its plan, or ended, and the state folder knows nothing of it.
+    """
+    if (run.claim_recorded or ended) and run.started_at is None:
         raise NotAuthorised(
             "this run says that it claimed its plan, and this executor knows of no such claim",
             where=str(run.folder.path),
             remedy=f"breakglass stop {run.plan.agent}",
         )
+
+
+def _require_open(run: Run, ledger: Ledger) -> None:
+    """Refuse to go on with a run that was sealed once. Raises RecordDamaged."""
     if (run.plan.incident, run.run_name) in ledger.seals():
         raise RecordDamaged(
             "this run has ended before, and its journal does not say so any more",

@@ -10,9 +10,9 @@ from breakglass.canon import JsonObject
 from breakglass.errors import BreakglassError
 from breakglass.incident.folder import IncidentFolder
 from breakglass.journal.history import first, replay
-from breakglass.journal.reader import read_journal
 from breakglass.model.action import Verdict
 from breakglass.model.records import Record
+from breakglass.usecases.judgement import records_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ def status_of(folder: IncidentFolder) -> Iterator[RunStatus]:
 
 def _run(folder: IncidentFolder, incident: str, name: str) -> RunStatus:
     try:
-        records = read_journal(folder.journal).records if folder.journal.exists() else ()
+        records = records_of(folder) if folder.journal.exists() or folder.is_sealed() else ()
         return _from_records(folder, incident, name, records)
     except BreakglassError as error:
         return RunStatus(
@@ -82,7 +82,7 @@ def _from_records(folder: IncidentFolder, incident: str, name: str, records: tup
         drill=body.get("drill") is True,
         stage=_stage(folder, records),
         verdict=Verdict(str(sealed.body["verdict"])) if sealed is not None and folder.is_sealed() else None,
-        steps_proven=sum(1 for item in histories.values() if item.verdict is Verdict.CONTAINED),
+        steps_proven=sum(1 for item in histories.values() if item.is_proven),
         steps_started=len(histories),
         issued_at=str(records[0].at) if records else "",
         path=str(folder.path),

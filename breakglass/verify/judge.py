@@ -10,10 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from breakglass.clock import Instant
-from breakglass.journal.history import StepHistory
-from breakglass.model.action import Grade, Verdict
-from breakglass.model.plan import Door, Plan, Step
+from breakglass.journal.history import Moment, StepHistory
+from breakglass.model.action import Grade, Phase, Verdict
+from breakglass.model.plan import Door, Plan, Step, Verb
 from breakglass.shape import Line, Name
 
 
@@ -65,7 +64,7 @@ def assess(
     histories: Mapping[int, StepHistory],
     found: Sequence[Found] = (),
     *,
-    now: Instant | None = None,
+    now: Moment | None = None,
 ) -> Assessment:
     """Judge a run. `now` lets a stated window be seen as ended; without it every window still runs."""
     moot = frozenset(step.n for step in plan.steps if _is_moot(step, histories))
@@ -73,6 +72,7 @@ def assess(
         *(_door_item(door, histories) for door in plan.doors),
         *(_step_item(step, histories.get(step.n), now) for step in plan.steps if step.n not in moot),
         *(_found_item(item) for item in found),
+        _nothing_item(plan),
         *(
             OpenItem(
                 "not_planned", f"{item.provider} {item.scope}", item.reason, _PLAN_AGAIN, "", Verdict.UNKNOWN
@@ -86,6 +86,8 @@ def assess(
     return Assessment(worst(item.verdict for item in still_open), still_open, moot)
 
 
+UNREAD = "reach"
+"""The kind of a `Found` that is no principal: a reach that could not be looked at again."""
 _PLAN_AGAIN = "plan again when it answers: breakglass plan AGENT"
 
 
@@ -96,6 +98,17 @@ def worst(verdicts: Iterable[Verdict]) -> Verdict:
         if verdict in seen:
             return verdict
     return Verdict.CONTAINED
+
+
+def _nothing_item(plan: Plan) -> OpenItem | None:
+    """Keep a plan that stops nothing from being contained, whatever else is in it."""
+    stops = any(step.capability.phase is not Phase.PRESERVE for step in plan.steps)
+    if stops or plan.verb is not Verb.CONTAIN:
+        return None
+    reason = "no step of the plan stops anything"
+    return OpenItem(
+        "no_step", plan.agent, reason, "correct the inventory, then stop it again", "", Verdict.UNKNOWN
+    )
 
 
 def _is_moot(step: Step, histories: Mapping[int, StepHistory]) -> bool:
@@ -111,7 +124,7 @@ def _door_item(door: Door, histories: Mapping[int, StepHistory]) -> OpenItem | N
     return OpenItem(door.kind.value, door.name, door.reason, door.remedy, door.owner, door.verdict)
 
 
-def _step_item(step: Step, history: StepHistory | None, now: Instant | None) -> OpenItem | None:
+def _step_item(step: Step, history: StepHistory | None, now: Moment | None) -> OpenItem | None:
     if proven(history):
         return None
     name = f"{step.action} {step.target.label}"
@@ -127,25 +140,24 @@ def _step_item(step: Step, history: StepHistory | None, now: Instant | None) -> 
 _RESUME = "find out why, then stop it again: breakglass stop AGENT"
 
 
-def _window_item(step: Step, history: StepHistory, name: str, now: Instant | None) -> OpenItem | None:
-    """Hold a step that nothing can prove open until its stated window has ended."""
-    window_s = step.window_s or 0
-    if history.accepted is not None and now is not None and history.read_back is not None:
-        left_s = window_s - now.seconds_since(history.accepted.at)
+def _window_item(step: Step, history: StepHistory, name: str, now: Moment | None) -> OpenItem | None:
+    """Hold a step that nothing can prove open until its stated window has ended.
+
+    The window counts from the read that followed the last change, and only once a settle time later the
+    same was read again. Of the two clocks the one that went less far decides: a wall clock can step, and a
+    monotonic one begins anew at each boot.
+    """
+    left_s = float(step.window_s or 0)
+    if history.settled and history.read_back is not None and now is not None:
+        wall_s = now.at.seconds_since(history.read_back.at)
+        monotonic_s = (now.monotonic_us - history.read_back.monotonic_us) / 1e6
+        left_s -= max(0.0, min(wall_s, monotonic_s))
         if left_s <= 0:
             return None
-        return OpenItem(
-            "window",
-            name,
-            f"may live {left_s:.0f} s more",
-            "wait until it has ended, then stop it again",
-            "",
-            Verdict.UNKNOWN,
-        )
     return OpenItem(
         "window",
         name,
-        f"may live {window_s} s more",
+        f"may live {left_s:.0f} s more",
         "wait until it has ended, then stop it again",
         "",
         Verdict.UNKNOWN,
@@ -153,6 +165,15 @@ def _window_item(step: Step, history: StepHistory, name: str, now: Instant | Non
 
 
 def _found_item(found: Found) -> OpenItem:
+    if found.kind == UNREAD:
+        return OpenItem(
+            "not_looked_again",
+            f"{found.provider} {found.scope}",
+            found.reason,
+            _PLAN_AGAIN,
+            "",
+            Verdict.UNKNOWN,
+        )
     return OpenItem(
         "found_not_signed",
         f"{found.provider} {found.scope} {found.kind} {found.id}",

@@ -103,9 +103,10 @@ def test_a_window_is_open_until_it_has_ended(after_s: int, expected: Verdict) ->
     """A running invocation may live on for its stated time; nothing can prove otherwise."""
     base = plan(1)
     windowed = replace(base, steps=(replace(base.steps[0], best_grade=Grade.NONE, window_s=900),))
-    history = closed(0, UNKNOWN, Grade.NONE)
+    history = replace(closed(0, UNKNOWN, Grade.NONE), settled=True)
+    now = Moment(NOON.plus(after_s), after_s * 1_000_000)
 
-    assert expected is assess(windowed, {0: history}, now=NOON.plus(after_s)).verdict
+    assert expected is assess(windowed, {0: history}, now=now).verdict
 
 
 def test_a_window_that_nobody_looked_at_is_still_open() -> None:
@@ -121,10 +122,9 @@ def test_a_step_without_an_end_of_its_window_stays_open_for_ever() -> None:
     base = plan(1)
     endless = replace(base, steps=(replace(base.steps[0], best_grade=Grade.NONE, window_s=None),))
 
-    assert (
-        UNKNOWN
-        is assess(endless, {0: closed(0, UNKNOWN, Grade.NONE)}, now=Instant(NOON.epoch_ms * 2)).verdict
-    )
+    now = Moment(Instant(NOON.epoch_ms * 2), NOON.epoch_ms * 1000)
+
+    assert UNKNOWN is assess(endless, {0: closed(0, UNKNOWN, Grade.NONE)}, now=now).verdict
 
 
 @pytest.mark.parametrize("effect", list(Effect))
