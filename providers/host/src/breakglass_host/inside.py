@@ -10,6 +10,7 @@ import ctypes
 import errno
 import json
 import os
+import signal
 import socket
 import struct
 import subprocess
@@ -19,7 +20,7 @@ from typing import Any
 
 _CLONE_NEWUSER, _CLONE_NEWNET = 0x10000000, 0x40000000
 _PR_CAP_AMBIENT, _RAISE = 47, 2
-_PR_SET_NO_NEW_PRIVS = 38
+_PR_SET_PDEATHSIG, _PR_SET_NO_NEW_PRIVS = 1, 38
 _CAP_NET_ADMIN = 12
 _CAPABILITY_VERSION_3 = 0x20080522
 _CONNECT_S = 2.0
@@ -31,6 +32,14 @@ def _call(name: str, *arguments: object) -> None:
     if getattr(_libc, name)(*arguments) != 0:
         number = ctypes.get_errno()
         raise OSError(number, f"{name}: {os.strerror(number)}")
+
+
+def _end_with_parent() -> None:
+    """Die with the executor: whoever resumes must not take its leftovers for neighbours of the agent.
+
+    A change of user clears it (prctl(2)), so it is asked for again after one.
+    """
+    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
 
 
 def _enter(user: int, net: int) -> None:
@@ -107,6 +116,7 @@ def _as_agent(place: dict[str, Any], family: int, address: tuple[str, int]) -> i
                 os.setgroups([])
                 os.setresgid(place["uid"], place["uid"], place["uid"])
                 os.setresuid(place["uid"], place["uid"], place["uid"])
+            _end_with_parent()
             number = _attempt(family, address)
         finally:
             os.write(writer, struct.pack("=i", number))
@@ -139,6 +149,7 @@ def _probe(place: dict[str, Any]) -> dict[str, object]:
 
 def main() -> None:
     """Read the request, enter, act, answer."""
+    _end_with_parent()
     request = json.loads(sys.stdin.read())
     sys.path.insert(0, str(Path(__file__).parent))
     _enter(request["user"], request["net"])
