@@ -220,13 +220,13 @@ def test_a_planned_token_that_nobody_can_read_any_more_is_unknown(agent: Agent, 
 
 
 def test_a_missing_token_is_said_when_planning_and_never_contained(agent: Agent, tmp_path: Path) -> None:
-    """The inventory names a file that is not there: the listing is incomplete, the step unknown."""
+    """The inventory names a file that is not there: said before anybody signs, and the step is unknown."""
     agent.file.unlink()
     settings = agent.settings()
     provider = connected(agent.sandbox, settings, tmp_path / "inc")
     discovery = provider.discover()
 
-    assert any("is not there" in text for text in discovery.incomplete)
+    assert any("is not there" in item.reason for item in discovery.not_touched)
     assert plan_stop(provider, settings, deadline_s=1).run()[REVOKE].verdict is Verdict.UNKNOWN
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from urllib.parse import urlsplit
 
 from breakglass.canon import Json, unreadable
-from breakglass.errors import Denied, ProviderError
+from breakglass.errors import Denied, Gone, ProviderError
 from breakglass.model.action import Grade, Verdict
 from breakglass.model.plan import Door, DoorKind, NotTouched
 from breakglass.model.resource import AgentRef, Resource
@@ -77,6 +77,11 @@ def _revoke(
         return ()
     try:
         kept = vault.seal()
+    except Gone as error:
+        # Nothing was left unread. While no token is known the step cannot be proven; once a stop has set the
+        # file aside, this is how it must be.
+        notes.not_touched.append(NotTouched(vault.place.name, f"{error.what}: no token is known from there"))
+        kept = ()
     except ProviderError as error:
         notes.incomplete.append(f"{vault.place.name} {error.what}")
         kept = ()
