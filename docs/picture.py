@@ -36,8 +36,22 @@ def record(command: Sequence[str], timeout_s: float) -> tuple[int, str]:
         socket, code = Path(folder) / "tmux", Path(folder) / "code"
         line = f"{shlex.join(command)}; echo $? >{shlex.quote(str(code))}.new; mv {code}.new {code}; sleep 60"
         size = ("-x", str(WIDTH), "-y", str(HEIGHT))
+        # A home of its own: the picture names no folder of whoever makes it, and leaves none there.
+        environ = ("TERM=screen-256color", "COLORTERM=", f"HOME={folder}", "LANG=C.UTF-8")
         tmux(
-            socket, "new-session", "-d", *size, "env", "TERM=screen-256color", "COLORTERM=", "sh", "-c", line
+            socket,
+            "new-session",
+            "-d",
+            *size,
+            "env",
+            "-u",
+            "XDG_STATE_HOME",
+            "-u",
+            "BREAKGLASS_HOME",
+            *environ,
+            "sh",
+            "-c",
+            line,
         )
         try:
             deadline = time.monotonic() + timeout_s

@@ -9,9 +9,20 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
+from breakglass.canon import Json, canonical
 from breakglass.journal.history import StepHistory
 from breakglass.model.action import Grade, Phase, Reversibility, Verdict
-from breakglass.model.plan import Activation, Detection, Door, Mode, Plan, Step, TwoPersonRule, Verb
+from breakglass.model.plan import (
+    Activation,
+    Detection,
+    Door,
+    Mode,
+    Plan,
+    Step,
+    TwoPersonRule,
+    Verb,
+    unpack_settings,
+)
 from breakglass.report.typeset import Row, Tone, labelled, pad, plural, rows, seconds, visible
 from breakglass.verify.judge import assess
 
@@ -22,6 +33,7 @@ def plan_rows(plan: Plan, *, digest: str, words: Sequence[str] = (), steps: bool
     """Return the whole screen; `words` are the check words that both operators compare."""
     found = [*_header(plan), Row(), *_totals(plan), *_forecast(plan), *_affects(plan), *_open(plan)]
     found += [*_not_planned(plan), *_not_touched(plan), *_not_reversible(plan)]
+    found += _connections(plan)
     if steps:
         found += [Row(), Row("STEPS", Tone.HEAD)]
         for step in plan.steps:
@@ -45,7 +57,7 @@ def summary_rows(plan: Plan, *, column: int) -> tuple[Row, ...]:
             Tone.HEAD,
         ),
         ("", f"not or only partly reversible: {plural(kept, 'step')}", Tone.PLAIN),
-        ("", f"stays open until proven: {_names([door.name for door in plan.doors])}", Tone.PLAIN),
+        ("", f"stays open until proven: {_names([_door_name(door) for door in plan.doors])}", Tone.PLAIN),
         (
             "",
             f"NOT TOUCHED: {_names([f'{it.resource} ({it.reason})' for it in plan.not_touched])}",
@@ -56,6 +68,10 @@ def summary_rows(plan: Plan, *, column: int) -> tuple[Row, ...]:
     for title, text, tone in lines:
         found += rows(text, first=pad(title, column), tone=tone)
     return tuple(found)
+
+
+def _door_name(door: Door) -> str:
+    return f"{door.name} (only withheld)" if door.kind is DoorKind.CREDENTIAL_WITHHELD else door.name
 
 
 def _names(names: Sequence[str]) -> str:
@@ -215,6 +231,20 @@ def _not_reversible(plan: Plan) -> list[Row]:
     return _section("NOT REVERSIBLE", found, Tone.BAD)
 
 
+def _connections(plan: Plan) -> list[Row]:
+    """Show every setting of every connection: where calls go, and as whom, is part of what is signed."""
+    found: list[Row] = []
+    for reach in plan.reaches:
+        found += labelled(f"{reach.provider} {reach.scope}", f"by {reach.distribution}", column=21)
+        for name, value in sorted(unpack_settings(reach.settings).items()):
+            found += rows(f"{name}: {_json(value)}", first=" " * 23, rest=" " * 25, tone=Tone.FAINT)
+    return _section("CONNECTIONS", found, Tone.HEAD)
+
+
+def _json(value: Json) -> str:
+    return value if isinstance(value, str) else canonical(value).decode()
+
+
 def _step(plan: Plan, step: Step) -> list[Row]:
     gap = " " * 7
     reach = plan.reaches[step.reach]
@@ -232,7 +262,9 @@ def _step(plan: Plan, step: Step) -> list[Row]:
     ]
     found += rows(" · ".join(facts), first=gap, tone=Tone.FAINT)
     waits = [f"{wait.n} (at most {seconds(wait.at_most_ms / 1000)})" for wait in step.after]
+    params = "; ".join(f"{name} {_json(value)}" for name, value in sorted(step.target.params.items()))
     more = [
+        ("exactly", params),
         ("after step", ", ".join(waits)),
         ("breaks", step.blast_radius),
         ("undo", step.undo),
