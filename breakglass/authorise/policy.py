@@ -72,6 +72,8 @@ def check_limits(plan: Plan, rule: Rule, roster: Roster, limits: Limits, now: In
             "a drill and the real thing do not mix:"
             f" plan {_kind(plan.drill)}, roster {_kind(roster.drill)}, kit {_kind(limits.drill)}"
         )
+    if not plan.drill and (fakes := [end for reach in plan.reaches for end in reach.endpoints]):
+        raise NotAuthorised(f"a real plan names an endpoint of a sandbox: {fakes[0]}")
     _check_mode(plan, limits)
     _check_window(plan, rule, limits, now)
     _check_executor(plan, roster, limits)

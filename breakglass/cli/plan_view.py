@@ -16,6 +16,7 @@ from breakglass.model.plan import (
     Activation,
     Detection,
     Door,
+    DoorKind,
     Mode,
     Plan,
     Step,

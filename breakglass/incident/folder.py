@@ -225,6 +225,11 @@ class IncidentFolder:
 _NEW = "name a folder that does not exist yet: breakglass makes it"
 
 
+def may_stand(name: str) -> bool:
+    """Say whether a file of an incident may have this name."""
+    return _NAME.fullmatch(name) is not None
+
+
 def home_folder(environ: Mapping[str, str]) -> Path:
     """Return where incident folders lie: BREAKGLASS_HOME, or below the XDG state folder.
 

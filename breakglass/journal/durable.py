@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from breakglass.clock import Clock
-from breakglass.errors import NOTHING_CHANGED, DiskRefused, RecordDamaged, Unreachable
+from breakglass.errors import NOTHING_CHANGED, DiskRefused, RecordDamaged, Unreachable, UsageError
 
 PRIVATE_FILE = 0o600
 PRIVATE_FOLDER = 0o700
@@ -130,6 +130,18 @@ def read_regular(path: Path, *, max_bytes: int) -> bytes:
     except OSError as error:
         what = "a symbolic link" if error.errno == errno.ELOOP else os.strerror(error.errno or 0)
         raise RecordDamaged(f"cannot be read: {what}", where=str(path)) from error
+
+
+def read_given(path: Path, *, max_bytes: int) -> bytes:
+    """Return the bytes of a file that a person named: that it is not there is their mistake, not damage.
+
+    Raises:
+        UsageError: it is a link, no regular file, larger than `max_bytes`, or cannot be read.
+    """
+    try:
+        return read_regular(path, max_bytes=max_bytes)
+    except RecordDamaged as error:
+        raise UsageError(error.what, where=error.where) from error
 
 
 def try_lock(fd: int) -> bool:

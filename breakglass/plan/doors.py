@@ -10,6 +10,7 @@ from breakglass.model.action import Capability, Verdict
 from breakglass.model.plan import Door, DoorKind, NotTouched
 from breakglass.plan.findings import ReachFindings
 from breakglass.plan.order import Candidate
+from breakglass.plan.readable import line
 
 Numbers = Mapping[tuple[int, str], int]
 
@@ -34,7 +35,7 @@ def withheld_doors(candidates: Sequence[Candidate]) -> tuple[Door, ...]:
     return tuple(
         Door(
             kind=DoorKind.CREDENTIAL_WITHHELD,
-            name=credential,
+            name=line(credential),
             reason=f"withheld here, still valid at {_issuer(candidate)}",
             remedy=f"revoke it at {_issuer(candidate)}",
             owner="",

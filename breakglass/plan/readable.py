@@ -16,7 +16,8 @@ from breakglass.model.resource import Resource
 from breakglass.provider import Discovery, Proposal, ProposedDoor
 from breakglass.shape import decode, encode
 
-MAX_LINE = 2000
+MAX_LINE = 1000
+"""Half of what a plan allows: the core puts words of its own before some of them."""
 
 
 def line(text: str) -> str:

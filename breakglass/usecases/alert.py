@@ -8,7 +8,7 @@ from pathlib import Path
 from breakglass.canon import parse
 from breakglass.clock import Instant
 from breakglass.errors import MalformedInput, UsageError
-from breakglass.journal.durable import read_regular
+from breakglass.journal.durable import read_given
 from breakglass.model.plan import Detection, TimeSource
 from breakglass.shape import Line, Name, decode
 
@@ -35,7 +35,7 @@ def read_alert(path: Path, agent: str) -> tuple[Detection, str]:
         UsageError: it is about another agent.
     """
     where = str(path)
-    data = read_regular(path, max_bytes=MAX_ALERT_BYTES)
+    data = read_given(path, max_bytes=MAX_ALERT_BYTES)
     alert = decode(Alert, parse(data, where=where, max_bytes=MAX_ALERT_BYTES), where=where)
     if alert.v != 1:
         raise MalformedInput(f"an alert of version {alert.v}; this breakglass reads version 1", where=where)

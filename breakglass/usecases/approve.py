@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import contextlib
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,7 +23,7 @@ from breakglass.canon import canonical, sha256
 from breakglass.clock import Instant
 from breakglass.errors import BreakglassError, MalformedInput, NotAuthorised, UsageError
 from breakglass.incident.folder import IncidentFolder
-from breakglass.journal.durable import read_regular, replace
+from breakglass.journal.durable import read_given, read_regular, replace
 from breakglass.keys.signer import Signer
 from breakglass.keys.sshsig import namespace
 from breakglass.model.plan import MAX_PLAN_BYTES, Plan, plan_digest
@@ -31,7 +32,10 @@ from breakglass.provider import Provider
 from breakglass.shape import encode
 
 REQUEST_FILE = "request.txt"
-MAX_SIGNATURE_FILE_BYTES = 64 * 1024
+MAX_PATH = 1024
+"""A longer text is no place that a person types; the operating system would refuse it with an error."""
+MAX_SIGNATURE_FILE_BYTES = 8 * 1024
+"""No signature is larger (`breakglass.keys.sshsig`), and many that are smaller fit under the cap of all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +73,7 @@ def read_request(text: str, *, exchange: Path | None, home: Path, pasted: bytes 
         return _request(decode_request(text), None, "request")
     for candidate in _places(text, exchange, home):
         if candidate.is_file():
-            data = read_regular(candidate, max_bytes=MAX_PLAN_BYTES)
+            data = read_given(candidate, max_bytes=MAX_PLAN_BYTES)
             if data.startswith(REQUEST.encode()):
                 return _request(
                     decode_request(data.decode("ascii", "replace").strip()), candidate.parent, str(candidate)
@@ -82,10 +86,12 @@ def read_request(text: str, *, exchange: Path | None, home: Path, pasted: bytes 
 
 
 def _places(text: str, exchange: Path | None, home: Path) -> list[Path]:
+    if len(text.encode()) > MAX_PATH or "\0" in text:
+        return []
     path = Path(text)
     places = [path, path / "plan.json"]
     if "/" not in text and text not in {".", ".."}:
-        places += [folder / text / "plan.json" for folder in (exchange, home) if folder is not None]
+        places += [folder / path / "plan.json" for folder in (exchange, home) if folder is not None]
     return places
 
 
@@ -101,6 +107,9 @@ def exchange_of(exchange: Path | None, claim: str) -> Path | None:
 def publish(folder: IncidentFolder, raw: bytes, exchange: Path | None) -> str | None:
     """Lay the request out as a file, and in the exchange; return the pasteable string, None if too long.
 
+    An exchange that cannot be written, or where somebody laid something in the request's place, is left
+    out: the file and the string still travel, and a folder that many can write must not prevent a stop.
+
     Raises:
         DiskRefused: a file could not be written.
     """
@@ -108,10 +117,12 @@ def publish(folder: IncidentFolder, raw: bytes, exchange: Path | None) -> str | 
     if text is not None:
         folder.write(REQUEST_FILE, f"{text}\n".encode())
     if exchange is not None:
-        exchange.mkdir(parents=True, exist_ok=True)
-        replace(exchange / "plan.json", raw)
-        if text is not None:
-            replace(exchange / REQUEST_FILE, f"{text}\n".encode())
+        with contextlib.suppress(OSError, BreakglassError):
+            exchange.parent.mkdir(parents=True, exist_ok=True)
+            exchange.mkdir()
+            replace(exchange / "plan.json", raw)
+            if text is not None:
+                replace(exchange / REQUEST_FILE, f"{text}\n".encode())
     return text
 
 
@@ -159,18 +170,45 @@ def accept(folder: IncidentFolder, digest: str, text: str) -> str:
         raise NotAuthorised(
             f"this approval is for another plan ({approval.plan_sha256[:8]}), not for this one ({digest[:8]})"
         )
-    folder.write(f"{approval.person}.sig", approval.signature)
+    if "/" in approval.person:
+        raise MalformedInput("a person's name holds no slash", where="approval")
+    keep(folder, approval.person, "sig", approval.signature)
     return approval.person
 
 
-def collect(folder: IncidentFolder, exchange: Path | None) -> None:
-    """Copy new signatures and refusals from the exchange into the incident's folder."""
+def keep(folder: IncidentFolder, person: str, kind: str, data: bytes) -> None:
+    """Keep what claims to be of a person; something else under that name stays: either may be junk.
+
+    Raises:
+        DiskRefused: the disk would not.
+    """
+    name = f"{person}.{kind}"
+    path = folder.path / name
+    if path.exists() and read_regular(path, max_bytes=MAX_SIGNATURE_FILE_BYTES) == data:
+        return
+    folder.write(f"{person}.{sha256(data)[:8]}.{kind}" if path.exists() else name, data)
+
+
+def collect(
+    folder: IncidentFolder,
+    exchange: Path | None,
+    roster: Roster,
+    counts: Callable[[bytes], bool],
+    refuses: Callable[[bytes], bool],
+) -> None:
+    """Take the signatures and refusals of the roster's people from the exchange.
+
+    Many can write there. So only the names that `deliver` uses are looked at, and what does not verify is
+    taken once, to be shown, and never in the place of what does.
+    """
     if exchange is None:
         return
-    for path in sorted((*exchange.glob("*.sig"), *exchange.glob("*.rejection"))):
-        if not (folder.path / path.name).exists():
+    for person in roster.operators:
+        for kind, verifies in (("sig", counts), ("rejection", refuses)):
             try:
-                folder.write(path.name, read_regular(path, max_bytes=MAX_SIGNATURE_FILE_BYTES))
+                data = read_regular(exchange / f"{person.person}.{kind}", max_bytes=MAX_SIGNATURE_FILE_BYTES)
+                if verifies(data) or not (folder.path / f"{person.person}.{kind}").exists():
+                    keep(folder, person.person, kind, data)
             except BreakglassError:
                 continue  # Junk in a shared folder must not keep a real signature out.
 
@@ -179,14 +217,21 @@ def rejections(folder: IncidentFolder, digest: str, roster: Roster) -> tuple[Rej
     """Return the refusals of this plan whose signature verifies."""
     found: list[Rejection] = []
     for path in sorted(folder.path.glob("*.rejection")):
-        try:
-            text = read_regular(path, max_bytes=MAX_SIGNATURE_FILE_BYTES).decode("ascii", "replace")
-            rejection = read_rejection(*decode_rejection(text.strip()), roster)
-        except (MalformedInput, NotAuthorised, UnicodeError):
-            continue
-        if rejection.plan_sha256 == digest:
-            found.append(rejection)
+        with contextlib.suppress(BreakglassError):
+            data = read_regular(path, max_bytes=MAX_SIGNATURE_FILE_BYTES)
+            if (rejection := rejection_in(data, digest, roster)) is not None:
+                found.append(rejection)
     return tuple(found)
+
+
+def rejection_in(data: bytes, digest: str, roster: Roster) -> Rejection | None:
+    """Return a refusal of this plan whose signature verifies; None for anything else."""
+    try:
+        text = data.decode("ascii", "replace").strip()
+        rejection = read_rejection(*decode_rejection(text), roster)
+    except (MalformedInput, NotAuthorised, UnicodeError):
+        return None
+    return rejection if rejection.plan_sha256 == digest else None
 
 
 def person_named(roster: Roster, name: str | None, keys: Sequence[str]) -> Person:

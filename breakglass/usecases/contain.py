@@ -8,22 +8,33 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from breakglass.authorise.quorum import QuorumNotMet, QuorumVerdict, SignatureFile, examine
+from breakglass.authorise.policy import rule_for
+from breakglass.authorise.quorum import QuorumNotMet, QuorumVerdict, SignatureFile, evaluate, examine
 from breakglass.authorise.rejection import Rejection
 from breakglass.authorise.roster_chain import TrustedRoster
 from breakglass.canon import Json, sha256
-from breakglass.errors import SignaturesMissing, StopInProgress, UsageError
+from breakglass.errors import SignaturesMissing, UsageError
 from breakglass.execute.context import StepEvent
-from breakglass.incident.folder import IncidentFolder
-from breakglass.journal.durable import read_regular
+from breakglass.incident.folder import IncidentFolder, may_stand
+from breakglass.journal.checkpoint import SIGNATURE
+from breakglass.journal.durable import read_given, read_regular
 from breakglass.journal.ledger import Ledger
 from breakglass.journal.writer import Journal
+from breakglass.keys.sshsig import namespace
 from breakglass.model.plan import MAX_PLAN_BYTES, Plan, Verb, plan_digest
 from breakglass.plan.findings import MAX_OBSERVATIONS_BYTES
-from breakglass.usecases.approve import MAX_SIGNATURE_FILE_BYTES, collect, exchange_of, publish, rejections
+from breakglass.usecases.approve import (
+    MAX_SIGNATURE_FILE_BYTES,
+    collect,
+    exchange_of,
+    publish,
+    rejection_in,
+    rejections,
+)
 from breakglass.usecases.connections import Connected, LateJournal, Surroundings, connect, planned_reaches
 from breakglass.usecases.prepare import Prepared, StopRequest, lay_out, prepare
 from breakglass.usecases.run import Finished, Run, begin, carry_out, count_signatures, limits, open_run
+from breakglass.usecases.second import refuse_second
 from breakglass.usecases.site import Site
 
 POLL_S = 0.2
@@ -88,25 +99,6 @@ def open_stop(
         raise
 
 
-def refuse_second(site: Site, ledger: Ledger, agent: str, incident: str) -> None:
-    """Refuse a stop of an agent that is being stopped, before anybody is asked to sign.
-
-    Raises:
-        StopInProgress: a process is at it, or began and can be resumed; nothing was touched.
-    """
-    with ledger.lock_agent(agent, incident):
-        pass
-    for name, folder in ledger.unfinished(agent, site.clock.now()):
-        begun = IncidentFolder(Path(folder))
-        # A folder that is gone cannot be resumed, and must not keep anybody from stopping the agent.
-        if begun.journal.exists() and not begun.is_sealed():
-            raise StopInProgress(
-                f"incident {name} began to stop {agent} and has not ended",
-                where=folder,
-                remedy=f"breakglass resume {name.partition('/')[0]}",
-            )
-
-
 def _opened(site: Site, prepared: Prepared, journal: Journal, ledger: Ledger) -> Opened:
     run = open_run(site, prepared, journal)
     text = publish(prepared.folder, prepared.raw, exchange_of(site.kit.settings.exchange, run.claim_name))
@@ -124,10 +116,12 @@ def open_signed(site: Site, plan_file: Path, signatures: Sequence[Path], keep: P
     """
     if not signatures:
         raise SignaturesMissing("a plan without signatures", remedy="--signature FILE, once for each person")
-    raw = read_regular(plan_file, max_bytes=MAX_PLAN_BYTES)
+    raw = read_given(plan_file, max_bytes=MAX_PLAN_BYTES)
     plan = Plan.from_bytes(raw, where=str(plan_file))
     files = [
-        SignatureFile(path.name, read_regular(path, max_bytes=MAX_SIGNATURE_FILE_BYTES))
+        SignatureFile(
+            f"{path.name.removesuffix('.sig')}.sig", read_given(path, max_bytes=MAX_SIGNATURE_FILE_BYTES)
+        )
         for path in signatures
     ]
     beside = plan_file.absolute().parent
@@ -141,8 +135,10 @@ def open_signed(site: Site, plan_file: Path, signatures: Sequence[Path], keep: P
         # All that `resume` needs lies there before the first record.
         _bring_sealed(beside / "sealed", folder.sealed)
         folder.write("observations.json", observed)
-        for file in files:
-            folder.write(file.name if file.name.endswith(".sig") else f"{file.name}.sig", file.data)
+        for n, file in enumerate(files):
+            # Two files may have one name, in two folders; and not every name may stand in ours.
+            twin = sum(other.name == file.name for other in files) > 1 or file.name == SIGNATURE
+            folder.write(f"signature-{n}.sig" if twin or not may_stand(file.name) else file.name, file.data)
         folder.write("plan.json", raw)
         journal = begin(site, folder, plan.agent, plan.verb)
         lay_out(site, folder, trusted)
@@ -210,7 +206,7 @@ def await_signatures(
     run = opened.run
     last: object = None
     while not cancelled():
-        collect(run.folder, exchange_of(run.site.kit.settings.exchange, run.claim_name))
+        _collect(run)
         verdict = count_signatures(run, opened.ledger)
         refused = rejections(run.folder, run.digest, run.trusted.roster)
         if (verdict, refused) != last:
@@ -220,6 +216,25 @@ def await_signatures(
             return True
         run.site.clock.sleep(POLL_S)
     return False
+
+
+def _collect(run: Run) -> None:
+    """Take from the exchange what came, and first of all what counts."""
+    plan, roster = run.plan, run.trusted.roster
+    rule = rule_for(plan, run.trusted)
+    space = namespace("plan", plan.org)
+
+    def counts(data: bytes) -> bool:
+        file = SignatureFile("exchange", data)
+        return bool(
+            evaluate(run.raw, space, [file], roster=roster, rule=rule, now=run.site.clock.now()).signed
+        )
+
+    def refuses(data: bytes) -> bool:
+        return rejection_in(data, run.digest, roster) is not None
+
+    exchange = exchange_of(run.site.kit.settings.exchange, run.claim_name)
+    collect(run.folder, exchange, roster, counts, refuses)
 
 
 def finish(

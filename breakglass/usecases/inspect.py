@@ -8,13 +8,14 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from dataclasses import replace as replace_fields
 from pathlib import Path
 
 from breakglass.canon import Json
-from breakglass.errors import BreakglassError, RecordDamaged, UsageError
+from breakglass.errors import BreakglassError, NotAuthorised, RecordDamaged, UsageError
 from breakglass.incident.folder import IncidentFolder
 from breakglass.journal.durable import read_regular, replace
-from breakglass.model.plan import Plan, plan_digest
+from breakglass.model.plan import Plan, pack_settings, plan_digest, unpack_settings
 from breakglass.model.resource import Reach
 from breakglass.provider import Discovery
 from breakglass.report.build import Report, Truth, build
@@ -108,14 +109,35 @@ def discover(site: Site, agent: str) -> tuple[Looked, ...]:
 
 
 def check_request(site: Site, request: Request) -> tuple[Difference, ...]:
-    """Look at every target of a request with the credentials of whoever asks; name what differs."""
+    """Look at every target of a request with the credentials of whoever asks; name what differs.
+
+    Anybody can have written a request. So only connections that our own kit has for this agent are made:
+    a credential goes nowhere else, and what would have to be looked at elsewhere is named as different.
+
+    Raises:
+        NotAuthorised: the request is a drill and our kit is real, or the other way round.
+    """
     plan = request.plan
+    if plan.drill != site.drill:
+        raise NotAuthorised("a drill and the real thing do not mix: this request is not of our kit")
+    entry = site.agent(plan.agent)
+    own = [(reach.provider, unpack_settings(pack_settings(reach.settings))) for reach in entry.reaches]
+    reaches = planned_reaches(plan)
+    ours = [n for n, reach in enumerate(reaches) if (reach.provider, dict(reach.settings)) in own]
+    strange = tuple(
+        Difference(step.n, step.target.label, "our kit has no such connection of this agent: not looked at")
+        for step in plan.steps
+        if step.reach not in ours
+    )
+    known = replace_fields(plan, steps=tuple(step for step in plan.steps if step.reach in ours))
     with _passing() as folder:
-        agent = site.agent(plan.agent).ref
-        surroundings = Surroundings(agent, plan.incident, plan.drill, site.clock, folder, site.credentials)
-        connected = connect(planned_reaches(plan), surroundings, LateJournal())
+        surroundings = Surroundings(
+            entry.ref, plan.incident, plan.drill, site.clock, folder, site.credentials
+        )
+        connected = connect([reaches[n] for n in ours], surroundings, LateJournal())
         try:
-            return recheck(plan, connected.providers)
+            providers = {ours[n]: provider for n, provider in connected.providers.items()}
+            return (*strange, *recheck(known, providers))
         finally:
             connected.close()
 

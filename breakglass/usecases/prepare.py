@@ -83,12 +83,15 @@ def prepare(
     late = LateJournal()
     connected = connect(agent.reaches, surroundings, late)
     header = _header(site, request, trusted, incident, random_bytes)
-    findings, used = _read(agent.reaches, connected)
+    findings, used = _read(agent.reaches, connected, drill=site.drill)
     plan, observed = build(header, findings, runbook, agent.tools, agent.deployers)
     refused = _preflight(plan, used)
     if refused:
         findings, used = _read(
-            agent.reaches, connected, refused={used[n][0]: why for n, why in refused.items()}
+            agent.reaches,
+            connected,
+            drill=site.drill,
+            refused={used[n][0]: why for n, why in refused.items()},
         )
         plan, observed = build(header, findings, runbook, agent.tools, agent.deployers)
     if not findings.reaches:
@@ -158,7 +161,7 @@ Used = list[tuple[int, Provider]]
 
 
 def _read(
-    reaches: tuple[Reach, ...], connected: Connected, refused: Mapping[int, str] | None = None
+    reaches: tuple[Reach, ...], connected: Connected, *, drill: bool, refused: Mapping[int, str] | None = None
 ) -> tuple[Findings, Used]:
     """Discover and observe every connected reach side by side; what fails is *not planned*."""
     refused = refused or {}
@@ -166,7 +169,7 @@ def _read(
     used: Used = []
     lost: list[NotPlanned] = []
     calls = {
-        n: partial(_read_reach, reaches[n], provider)
+        n: partial(_read_reach, reaches[n], provider, drill=drill)
         for n, provider in connected.providers.items()
         if n not in refused
     }
@@ -182,8 +185,10 @@ def _read(
     return Findings(tuple(found), tuple(lost)), used
 
 
-def _read_reach(reach: Reach, provider: Provider) -> ReachFindings:
+def _read_reach(reach: Reach, provider: Provider, *, drill: bool) -> ReachFindings:
     discovery = readable(provider.discover())
+    if discovery.endpoints and not drill:
+        raise ProviderError(f"{discovery.endpoints[0]} is a sandbox, and this is no drill")
     specs = {name: action.spec for name, action in provider.actions.items()}
     _require_order(discovery, specs)
     return ReachFindings(
