@@ -54,7 +54,7 @@ class SignedActivation:
     signature: bytes
 
 
-def check_activation(  # noqa: PLR0913 - each input comes from another hand
+def check_activation(
     signed: SignedActivation | None, plan: Plan, plan_sha256: str, roster: Roster, *, rule: Rule, now: Instant
 ) -> ActivationStatement:
     """Return the statement that starts this standing plan now.

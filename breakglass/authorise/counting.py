@@ -82,7 +82,7 @@ class QuorumNotMet(NotAuthorised):
         self.verdict = verdict
 
 
-def evaluate(  # noqa: PLR0913 - each input comes from another hand
+def evaluate(
     message: bytes,
     space: str,
     signatures: Sequence[SignatureFile],

@@ -42,7 +42,9 @@ class VirtualClock:
 class SeededRunner:
     """Runs tasks one effect at a time, in an order that a seed decides."""
 
-    def __init__(self, ports: Ports, board: Board, buckets: Buckets, *, seed: int, call_s: float = 0.01) -> None:
+    def __init__(
+        self, ports: Ports, board: Board, buckets: Buckets, *, seed: int, call_s: float = 0.01
+    ) -> None:
         """Take `call_s` of virtual time for each call."""
         self._ports = ports
         self._board = board

@@ -40,7 +40,7 @@ def run_and_kill(path: Path, after_s: float) -> list[tuple[int, str]]:
 @pytest.mark.campaign
 def test_kill_9_at_random_instants_loses_nothing_that_was_durable(tmp_path: Path, full: bool) -> None:  # noqa: FBT001 - a fixture
     """One journal, killed and gone on with again and again: each record once said is still in its place."""
-    chance = random.Random(20)  # noqa: S311 - a seed, so that a failure comes back
+    chance = random.Random(20)
     path = tmp_path / "journal.jsonl"
     said: list[tuple[int, str]] = []
     for _ in range(ALL_ROUNDS if full else ROUNDS):

@@ -178,7 +178,7 @@ def test_a_checkpoint_has_one_form(sealed: Path, text: bytes) -> None:
 def test_random_bytes_in_the_place_of_a_journal_never_crash_the_reader(tmp_path: Path) -> None:
     """Whatever stands there is damage or a torn tail."""
     path = tmp_path / "journal.jsonl"
-    chance = random.Random(7)  # noqa: S311 - a seed, so that a failure comes back
+    chance = random.Random(7)
     for _ in range(200):
         path.write_bytes(chance.randbytes(chance.randrange(300)) + b"\n")
         with pytest.raises(RecordDamaged):
