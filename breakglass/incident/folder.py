@@ -41,6 +41,7 @@ class IncidentFolder:
 
         Raises:
             UsageError: it is a link, not a folder, not empty, or somebody else's.
+            NotAuthorised: another account could put another folder in its place.
             DiskRefused: it cannot be made.
         """
         path = path.absolute()
@@ -48,6 +49,7 @@ class IncidentFolder:
             path.parent.mkdir(PRIVATE_FOLDER, parents=True, exist_ok=True)
         except OSError as error:
             raise refused(error, path.parent) from error
+        _check_parent(path.parent)
         make_folder(path)
         found = path.lstat()
         _check_folder(found, path)
@@ -259,6 +261,19 @@ def find(home: Path, incident_or_path: str) -> IncidentFolder:
     near = difflib.get_close_matches(incident_or_path, known, n=1)
     hint = f"did you mean {near[0]}?" if near else "breakglass status lists what there is"
     raise UsageError(f"no incident and no folder {incident_or_path!r}", where=str(home), remedy=hint)
+
+
+def _check_parent(parent: Path) -> None:
+    """Refuse a place where an unprivileged account could swap the folder under a privileged run."""
+    found = parent.stat()
+    writers = stat.S_IWOTH | (stat.S_IWGRP if os.geteuid() == 0 and found.st_gid != 0 else 0)
+    is_loose = found.st_mode & writers and not found.st_mode & stat.S_ISVTX
+    if is_loose or found.st_uid not in (0, os.geteuid()):
+        raise NotAuthorised(
+            "another account could put another folder in the place of the incident's",
+            where=str(parent),
+            remedy="name a folder that only you can write in: --keep, BREAKGLASS_HOME",
+        )
 
 
 def _check_folder(found: os.stat_result, path: Path) -> None:

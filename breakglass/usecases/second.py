@@ -40,6 +40,7 @@ def _can_go_on(site: Site, begun: IncidentFolder, ledger: Ledger) -> bool:
     if begun.is_sealed():
         return False
     try:
+        begun.require_own()
         raw = read_regular(begun.plan, max_bytes=MAX_PLAN_BYTES)
         plan = Plan.from_bytes(raw, where=str(begun.plan))
         require_plan(read_journal(begun.journal).records, plan_digest(raw), begun)

@@ -6,7 +6,9 @@ A drill's kit says ``drill: true`` and has both beside it, owned by its user; no
 
 from __future__ import annotations
 
+import os
 import socket
+import stat
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -83,6 +85,7 @@ class Site:
     def trusted_roster(self, *, highest_seen: int) -> TrustedRoster:
         """Verify the roster's chain from the anchor, and the kit's own signatures. Raises NotAuthorised."""
         now = self.clock.now()
+        _require_safe(self.anchor, real=not self.drill)
         trusted = load_trusted(self.kit.folder, Anchor.read(self.anchor), highest_seen, now)
         require_signed(self.kit, trusted, now)
         return trusted
@@ -147,6 +150,28 @@ def open_site(
         ignored=tuple(ignored),
         clock=clock,
     )
+
+
+def _require_safe(anchor: Path, *, real: bool) -> None:
+    """Require that nobody else could have written the anchor: all trust hangs on it.
+
+    A real one is root's, and so is its folder; a drill's belongs to whoever runs it.
+
+    Raises:
+        NotAuthorised: another account owns it or may write it, or it is a link.
+    """
+    owners, others = ({0}, 0o022) if real else ({0, os.geteuid()}, 0o002)
+    for path in (anchor, anchor.parent) if real else (anchor,):
+        try:
+            found = path.lstat()
+        except FileNotFoundError:
+            return  # who reads it says so
+        if stat.S_ISLNK(found.st_mode) or found.st_uid not in owners or found.st_mode & others:
+            raise NotAuthorised(
+                "another account could have written the anchor",
+                where=str(path),
+                remedy=f"compare it with the one that was agreed, then: chmod go-w {path}",
+            )
 
 
 def refuse_redirects(environ: Mapping[str, str], patterns: list[str]) -> None:

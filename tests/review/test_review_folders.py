@@ -10,14 +10,17 @@ from pathlib import Path
 import pytest
 
 from breakglass.clock import SystemClock
-from breakglass.errors import NotAuthorised, RecordDamaged
+from breakglass.errors import NotAuthorised, RecordDamaged, StopInProgress
 from breakglass.incident.folder import IncidentFolder
 from breakglass.journal.chain import merkle_root
 from breakglass.journal.checkpoint import Checkpoint
+from breakglass.journal.ledger import Ledger, Running
 from breakglass.journal.reader import read_journal
 from breakglass.journal.writer import Journal
+from breakglass.model.plan import Plan, plan_digest
 from breakglass.usecases.connections import card_or_none
 from breakglass.usecases.restore import RestoreRequest, open_restore
+from breakglass.usecases.second import refuse_second
 from breakglass.usecases.site import Site, open_site
 from tests.cli.ground import NOBODY, Ground
 
@@ -166,3 +169,87 @@ def test_a_request_that_names_another_server_is_not_asked_with_our_credentials(
 
     assert "our kit has no such connection" in " ".join(done.stderr.split())
     assert "every target is as the plan says" not in done.stderr
+
+
+def unfinished(copy: Path, state: Path, agent: str, name: str) -> Ledger:
+    """Return a state folder that knows of a run of this plan that began and did not end."""
+    raw = (copy / "plan.json").read_bytes()
+    plan = Plan.from_bytes(raw, where="plan")
+    ledger = Ledger.open(state, CLOCK, create=True)
+    ledger.claim(
+        plan_digest(raw), plan.nonce, plan.incident + name, Running(agent, str(copy), CLOCK.now().plus(600))
+    )
+    (copy / "checkpoint").unlink()
+    return ledger
+
+
+def test_a_second_stop_is_refused_while_the_first_can_be_resumed(
+    ground: Ground, copy: Path, tmp_path: Path
+) -> None:
+    """What the next two tests must not be confused with."""
+    ledger = unfinished(copy, tmp_path / "state", "bot", "")
+
+    with pytest.raises(StopInProgress):
+        refuse_second(site(ground), ledger, "bot", "inc-2")
+
+
+@pytest.mark.parametrize("why", ["journal", "signatures", "owner"])
+def test_a_run_that_cannot_be_resumed_keeps_nobody_from_stopping_the_agent(
+    ground: Ground, copy: Path, tmp_path: Path, why: str
+) -> None:
+    """Else neither `stop` nor `resume` would do anything until the time of the dead run is over."""
+    ledger = unfinished(copy, tmp_path / "state", "bot", "")
+    if why == "journal":
+        data = (copy / "journal.jsonl").read_bytes()
+        (copy / "journal.jsonl").write_bytes(data.replace(b'"seq":2', b'"seq":7'))
+    elif why == "signatures":
+        for path in copy.glob("*.sig"):
+            path.unlink()
+    else:
+        os.chown(copy, NOBODY, NOBODY)
+
+    refuse_second(site(ground), ledger, "bot", "inc-2")
+
+
+def test_an_undo_that_was_begun_keeps_nobody_from_stopping_the_agent_again(
+    ground: Ground, copy: Path, tmp_path: Path
+) -> None:
+    """It does harm again while it is being restored: the stop goes first."""
+    ledger = unfinished(copy, tmp_path / "state", "bot", "/1-restore")
+
+    refuse_second(site(ground), ledger, "bot", "inc-2")
+
+
+@pytest.mark.parametrize(("mode", "owner"), [(0o777, 0), (0o700, NOBODY), (0o1777, NOBODY)])
+def test_an_incident_is_not_laid_where_the_agent_could_swap_its_folder(
+    tmp_path: Path, mode: int, owner: int
+) -> None:
+    """BREAKGLASS_HOME in the agent's reach: root would write where a link of the agent's points."""
+    parent = tmp_path / "home"
+    parent.mkdir()
+    os.chown(parent, owner, owner)
+    parent.chmod(mode)
+
+    with pytest.raises(NotAuthorised, match="another account"):
+        IncidentFolder.create(parent / "inc-1")
+
+    assert not (parent / "inc-1").exists()
+
+
+@pytest.mark.parametrize(("mode", "owner"), [(0o666, 0), (0o644, NOBODY)])
+def test_an_anchor_that_another_account_could_have_written_is_not_trusted(
+    ground: Ground, mode: int, owner: int
+) -> None:
+    """All trust hangs on it."""
+    anchor = ground.folder / "anchor"
+    before = anchor.stat()
+    try:
+        os.chown(anchor, owner, owner)
+        anchor.chmod(mode)
+        with pytest.raises(NotAuthorised, match="the anchor"):
+            site(ground).trusted_roster(highest_seen=0)
+    finally:
+        os.chown(anchor, before.st_uid, before.st_gid)
+        anchor.chmod(before.st_mode & 0o777)
+
+    assert site(ground).trusted_roster(highest_seen=0)
