@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -41,7 +42,7 @@ def operators(keys: Path) -> tuple[Operator, ...]:
 @pytest.fixture(scope="session")
 def make_world(issuer: issuer_sandbox.Sandbox, operators: tuple[Operator, ...], keys: Path) -> MakeWorld:
     """Start an agent, always under the same name, so that two stops of it can be compared."""
-    return lambda: worlds.world(issuer, operators, keys, "campaign")
+    return lambda: worlds.world(issuer, operators, keys, f"campaign-{os.getpid()}")
 
 
 @pytest.fixture(scope="session")

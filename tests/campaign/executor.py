@@ -36,10 +36,11 @@ class Executor:
 
     process: subprocess.Popen[str]
 
-    def stop(self, world: World, **more: object) -> Ended:
+    def stop(self, world: World, folder: str = "request", **more: object) -> Ended:
         """Run the world's signed plan, as `breakglass stop --plan`."""
-        signatures = [str(path) for path in world.signature_files]
-        return self._order(world, verb="stop", plan=str(world.plan_file), signatures=signatures, **more)
+        place = world.grounds.operator / folder
+        signatures = [str(path) for path in sorted(place.glob("*.sig"))]
+        return self._order(world, verb="stop", plan=str(place / "plan.json"), signatures=signatures, **more)
 
     def resume(self, world: World, **more: object) -> Ended:
         """Go on with the incident, as `breakglass resume`."""

@@ -5,8 +5,10 @@ Each order is carried out by a process of its own, forked from this one before a
     {"verb": "stop | resume | restore", "kit": FOLDER, "home": FOLDER, "incident": ID,
      "plan": FILE, "signatures": [FILE...],          stop
      "die": ["before | after | rename", N],          SIGKILL at the N-th record (or rename) of this process
+     "hold": [N, SECONDS],                           go on only so long after the N-th record is durable
      "fill": [N, FILE],                              fill the disk under FILE once the N-th record is durable
-     "step_back_s": SECONDS, "step_at": N}           the wall clock jumps back once the N-th record is durable
+     "step_back_s": SECONDS, "step_at": N}           the wall clock jumps back once the N-th record is
+                                                     durable, or (without N) before it begins
 """
 
 from __future__ import annotations
@@ -81,6 +83,9 @@ class Order:
         filling = self.given.get("fill")
         if isinstance(filling, list) and filling[0] == self.after:
             fill(Path(filling[1]))
+        holding = self.given.get("hold")
+        if isinstance(holding, list) and holding[0] == self.after:
+            self.clock.sleep(holding[1])
         if self.given.get("step_at") == self.after:
             self.clock.back_s = float(str(self.given["step_back_s"]))
 
@@ -110,6 +115,8 @@ def fill(path: Path) -> None:
 def carry_out(order: Order) -> Finished:
     """Do what an executor would do."""
     given = order.given
+    if "step_at" not in given:
+        order.clock.back_s = float(str(given.get("step_back_s", 0)))
     environ = {"BREAKGLASS_HOME": str(given["home"])}
     site = open_site(Path(str(given["kit"])), environ, order.clock, card_or_none)
     site = replace(site, watch=Watch(order.about_to_write, order.written))

@@ -76,16 +76,6 @@ class World:
         """Return the folder of the one incident."""
         return self.home / INCIDENT
 
-    @property
-    def plan_file(self) -> Path:
-        """Return where the plan waits."""
-        return self.grounds.operator / "request" / "plan.json"
-
-    @property
-    def signature_files(self) -> tuple[Path, ...]:
-        """Return the signatures of the plan."""
-        return tuple(sorted(self.plan_file.parent.glob("*.sig")))
-
     def sign(self, plan: Path, *operators: Operator) -> None:
         """Lay signatures beside a plan."""
         raw = plan.read_bytes()
