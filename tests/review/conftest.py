@@ -10,7 +10,7 @@ import pytest
 
 from tests.cli.ground import Ground, live_agent, make_ground
 
-AGENTS = 8
+AGENTS = 9
 _CGROUPS = f"/bgreview-{os.getpid()}"
 _NUMBERS = itertools.count()
 

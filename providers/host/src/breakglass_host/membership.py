@@ -72,9 +72,12 @@ class Seen:
 
 
 def look(wanted: Tree) -> Seen:
-    """Read the members now. A cgroup and a pid namespace say themselves whether anything is left."""
+    """Read the members now. A cgroup and a pid namespace say themselves whether anything is left.
+
+    What an earlier stop gathered, and did not come to end, is still the agent's: only frozen.
+    """
     scan = procfs.scan_whole()
-    found = of_tree(wanted, scan.table, cgroup.find())
+    found = of_tree(wanted, scan.table, cgroup.find(), held=holds(wanted.name))
     return Seen(found, scan.torn and wanted.uid is not None, scan.table)
 
 

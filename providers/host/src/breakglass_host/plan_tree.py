@@ -81,7 +81,7 @@ def propose(connection: Connection, found: Found, snapshots: tuple[str, ...]) ->
     cut, cut_doors = _egress(connection, found)
     waits = (WaitFor(found.freeze_key, FREEZE_WAIT_S), *(WaitFor(key, SNAPSHOT_WAIT_S) for key in snapshots))
     steps = (_stop(found, is_first=True), *cut, _stop(found, is_first=False, after=waits))
-    doors = (*_privileged(found), *cut_doors, *_strays(found))
+    doors = (*_absent(found), *_privileged(found), *cut_doors, *_strays(found))
     return Proposed(steps, doors, not_touched)
 
 
@@ -170,6 +170,17 @@ def _nothing(found: Found) -> ProposedDoor:
     name = f"processes of {found.resolved.tree.name}"
     remedy = "name a cgroup or a user of the agent's own in the inventory"
     return ProposedDoor(Door(DoorKind.NO_STEP, name, _words(reason), remedy, "", (), verdict))
+
+
+def _absent(found: Found) -> tuple[ProposedDoor, ...]:
+    """Say that the named cgroup is not there: an empty place proves nothing if it is the wrong one."""
+    path, hierarchy = found.resolved.tree.cgroup, cgroup.find()
+    if not path or found.members or (hierarchy is not None and hierarchy.inode(path)):
+        return ()
+    reason = "there is no such cgroup, and nothing of the agent was found: it may run elsewhere"
+    remedy = "correct the inventory, or look where the agent runs"
+    door = Door(DoorKind.NO_STEP, f"cgroup {path}", reason, remedy, "", (), Verdict.UNKNOWN)
+    return (ProposedDoor(door),)
 
 
 def _strays(found: Found) -> tuple[ProposedDoor, ...]:
