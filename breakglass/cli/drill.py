@@ -89,7 +89,10 @@ def end_rows(outcome: Outcome, environ: Mapping[str, str]) -> tuple[Row, ...]:
     if not outcome.honest:
         found += rows("THE REPORT CLAIMS MORE THAN THE TRUTH: the drill failed", tone=Tone.BAD)
     if not outcome.sealed:
-        found += rows("INTERRUPTED: what was begun is recorded; the agent is gone", tone=Tone.BAD)
+        found += rows(
+            "INTERRUPTED: what was begun is recorded; the agent is gone, so there is nothing to resume",
+            tone=Tone.BAD,
+        )
     for name in outcome.put_back:
         found += rows(f"NOT PUT BACK: {name}", tone=Tone.BAD)
     found += closing_rows(outcome.report, outcome.plan, outcome.folder.path, environ)
