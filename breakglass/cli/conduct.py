@@ -8,7 +8,7 @@ from contextlib import closing as closed
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from breakglass.cli.interrupt import wished_to_stop
+from breakglass.cli.interrupt import if_it_can_be_shown, whatever_the_screen_does, wished_to_stop
 from breakglass.cli.session import Session, leave
 from breakglass.errors import EXIT_PROVEN, EXIT_UNKNOWN, NotAuthorised
 from breakglass.report.typeset import Row, Tone, rows
@@ -30,7 +30,9 @@ def conduct(
     running = threading.Event()
     with (
         closed(opened),
-        wished_to_stop(lambda: settling(here) if running.is_set() else None) as wished,
+        wished_to_stop(
+            lambda: settling(here) if running.is_set() else None, needs_nobody=running.is_set
+        ) as wished,
     ):
         for n, error in opened.connected.failures.items():
             here.say(*rows(f"reach {n} is not connected: {error.what}", rest="  ", tone=Tone.BAD))
@@ -39,7 +41,7 @@ def conduct(
         started_s = here.clock.monotonic_s()
         view = ProgressView(plan, here.talk, lambda: here.clock.monotonic_s() - started_s)
         running.set()
-        with view.running():
+        with whatever_the_screen_does(view.running()):
             done = finish(opened, here.environ, observer=view, cancelled=wished)
     show_end(here, done, plan, json=json)
 
@@ -81,14 +83,16 @@ def show_end(here: Session, done: Finished, plan: Plan, *, json: bool) -> NoRetu
     """Show how a run ended, and leave with its exit code; an interrupted one is never a success."""
     from breakglass.cli.report_view import closing_rows
 
-    end = closing_rows(done.report, plan, done.folder.path)
-    if json:
-        here.say(Row(), *end)
-        here.out.raw(done.report.to_json())
-    else:
-        here.out.show((Row(), *end))
+    end = closing_rows(done.report, plan, done.folder.path, here.environ)
     code = done.report.verdict.exit_code
     if not done.sealed:
-        here.say(*rows("interrupted: breakglass resume goes on", tone=Tone.UNKNOWN))
         code = EXIT_UNKNOWN if code == EXIT_PROVEN else code
+    with if_it_can_be_shown():
+        if json:
+            here.out.raw(done.report.to_json())
+            here.say(Row(), *end)
+        else:
+            here.out.show((Row(), *end))
+        if not done.sealed:
+            here.say(*rows("interrupted: breakglass resume goes on", tone=Tone.UNKNOWN))
     leave(code)

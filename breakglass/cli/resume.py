@@ -20,7 +20,7 @@ def resume(
     from contextlib import closing as closed
 
     from breakglass.cli.conduct import settling, show_end
-    from breakglass.cli.interrupt import wished_to_stop
+    from breakglass.cli.interrupt import whatever_the_screen_does, wished_to_stop
     from breakglass.cli.kits import site_of
     from breakglass.cli.progress_view import ProgressView
     from breakglass.cli.session import session
@@ -37,8 +37,8 @@ def resume(
     view = ProgressView(plan, here.talk, lambda: here.clock.monotonic_s() - started_s)
     with (
         closed(site.open_ledger()) as ledger,
-        wished_to_stop(lambda: settling(here)) as wished,
-        view.running(),
+        wished_to_stop(lambda: settling(here), needs_nobody=lambda: True) as wished,
+        whatever_the_screen_does(view.running()),
     ):
         done = go_on(site, folder, ledger, site.log_key(here.environ), observer=view, cancelled=wished)
     show_end(here, done, plan, json=json)
