@@ -42,6 +42,10 @@ class Executor:
         signatures = [str(path) for path in sorted(place.glob("*.sig"))]
         return self._order(world, verb="stop", plan=str(place / "plan.json"), signatures=signatures, **more)
 
+    def ask(self, world: World, **more: object) -> Ended:
+        """Plan a stop, as `breakglass stop AGENT` does before anybody signs."""
+        return self._order(world, verb="ask", person=world.operators[0].name, **more)
+
     def resume(self, world: World, **more: object) -> Ended:
         """Go on with the incident, as `breakglass resume`."""
         return self._order(world, verb="resume", **more)

@@ -2,7 +2,7 @@
 
 Each order is carried out by a process of its own, forked from this one before anything was opened:
 
-    {"verb": "stop | resume | restore", "kit": FOLDER, "home": FOLDER, "incident": ID,
+    {"verb": "ask | stop | resume", "kit": FOLDER, "home": FOLDER, "incident": ID,
      "plan": FILE, "signatures": [FILE...],          stop
      "die": ["before | after | rename", N],          SIGKILL at the N-th record (or rename) of this process
      "hold": [N, SECONDS],                           go on only so long after the N-th record is durable
@@ -14,6 +14,7 @@ Each order is carried out by a process of its own, forked from this one before a
 from __future__ import annotations
 
 import os
+import secrets
 import signal
 import sys
 import traceback
@@ -24,12 +25,14 @@ from typing import NoReturn
 
 from breakglass import registry
 from breakglass.clock import Clock, Instant, SystemClock
+from breakglass.drill.grounds import AGENT
 from breakglass.errors import BreakglassError
 from breakglass.incident.folder import IncidentFolder
 from breakglass.journal.writer import Watch
 from breakglass.model.records import Record
 from breakglass.usecases.connections import card_or_none
-from breakglass.usecases.contain import finish, open_signed
+from breakglass.usecases.contain import finish, new_folder, open_signed, open_stop
+from breakglass.usecases.prepare import StopRequest
 from breakglass.usecases.resume import resume
 from breakglass.usecases.run import Finished
 from breakglass.usecases.site import Site, open_site
@@ -123,6 +126,8 @@ def carry_out(order: Order) -> Finished:
     sys.addaudithook(order.audit)
     if given["verb"] == "stop":
         return stop(site, given)
+    if given["verb"] == "ask":
+        return ask(site, str(given["incident"]), str(given["person"]))
     folder = IncidentFolder.open(site.home / str(given["incident"]))
     with closing(site.open_ledger()) as ledger:
         return resume(
@@ -135,6 +140,17 @@ def stop(site: Site, given: dict[str, object]) -> Finished:
     signatures = given["signatures"]
     assert isinstance(signatures, list)
     opened = open_signed(site, Path(str(given["plan"])), [Path(str(path)) for path in signatures], None)
+    try:
+        return finish(opened, {}, observer=lambda _event: None, cancelled=lambda: False)
+    finally:
+        opened.close()
+
+
+def ask(site: Site, incident: str, person: str) -> Finished:
+    """Plan a stop and go on at once, although nobody has signed yet."""
+    request = StopRequest(AGENT, "", "it does what is forbidden", person, None, site.clock.now())
+    folder = new_folder(site, None, incident)
+    opened = open_stop(site, request, folder, incident, secrets.token_bytes)
     try:
         return finish(opened, {}, observer=lambda _event: None, cancelled=lambda: False)
     finally:

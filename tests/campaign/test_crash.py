@@ -90,6 +90,38 @@ def test_killed_at_a_write_a_stop_is_ended_by_resume_as_if_nothing_had_happened(
     print(f"{mode}: {kills} kill points, {twice} of them killed twice")  # noqa: T201 - the campaign's count
 
 
+def test_killed_before_it_had_a_plan_there_is_nothing_to_resume(
+    make_world: MakeWorld, one_executor: Executor
+) -> None:
+    """The word was given and nothing read yet: exit 2, and a new stop is what to type."""
+    with make_world() as world:
+        assert one_executor.ask(world, die=["after", 1]).killed
+
+        ended = one_executor.resume(world)
+
+        assert 2 == ended.code
+        assert "before it had a plan" in ended.said
+        assert untouched(world)
+
+
+def test_killed_while_it_waited_for_signatures_the_same_plan_is_signed_and_resumed(
+    undisturbed: Outcome, make_world: MakeWorld, one_executor: Executor
+) -> None:
+    """Too few signatures: exit 5 and nothing touched; with two of them the resume is the stop."""
+    with make_world() as world:
+        assert one_executor.ask(world, die=["after", 2]).killed
+        early = one_executor.resume(world)
+        assert (5, True) == (early.code, untouched(world))
+        assert "0 of 2 persons signed" in early.said
+
+        world.sign(world.incident / "plan.json", *world.operators[1:3])
+        ended = one_executor.resume(world)
+
+        assert 0 == ended.code, ended.said
+        assert [] == complaints(world)
+        assert [] == unlike(undisturbed, outcome(world))
+
+
 def untouched(world: World) -> bool:
     """Return whether the agent works as before."""
     return len(world.processes()) == 3 and world.is_active("access_token") and world.can_mint()
