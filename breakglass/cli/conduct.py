@@ -88,11 +88,10 @@ def show_end(here: Session, done: Finished, plan: Plan, *, json: bool) -> NoRetu
     if not done.sealed:
         code = EXIT_UNKNOWN if code == EXIT_PROVEN else code
     with if_it_can_be_shown():
-        if json:
-            here.out.raw(done.report.to_json())
-            here.say(Row(), *end)
-        else:
-            here.out.show((Row(), *end))
+        (here.talk if json else here.out).show((Row(), *end))
         if not done.sealed:
             here.say(*rows("interrupted: breakglass resume goes on", tone=Tone.UNKNOWN))
+    with if_it_can_be_shown():
+        if json:
+            here.out.raw(done.report.to_json())
     leave(code)
