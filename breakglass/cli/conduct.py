@@ -34,6 +34,8 @@ def conduct(
             lambda: settling(here) if running.is_set() else None, needs_nobody=running.is_set
         ) as wished,
     ):
+        # Two people must not be asked to sign what could not be sealed afterwards.
+        opened.run.site.log_key(here.environ)
         for n, error in opened.connected.failures.items():
             here.say(*rows(f"reach {n} is not connected: {error.what}", rest="  ", tone=Tone.BAD))
         if here.interactive:

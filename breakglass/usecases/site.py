@@ -47,8 +47,11 @@ class FileCredentials:
         if "/" in name or name.startswith("."):
             raise Denied(f"no credential can be named {name!r}")
         try:
-            if path.stat().st_mode & 0o077:
-                raise Denied(f"credential {name} can be read by others", where=str(path))
+            found = path.lstat()
+            if found.st_mode & 0o077 or found.st_uid != os.geteuid():
+                raise Denied(
+                    f"credential {name} belongs to another account, or others can read it", where=str(path)
+                )
             return read_regular(path, max_bytes=MAX_SECRET_BYTES).removesuffix(b"\n")
         except OSError as error:
             raise Denied(f"no credential {name}: {error.strerror}", where=str(path)) from error

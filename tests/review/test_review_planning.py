@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from dataclasses import replace
+from pathlib import Path
 
-from breakglass.errors import BreakglassError, Denied
+import pytest
+
+from breakglass.errors import BreakglassError, Denied, RecordDamaged
 from breakglass.model.action import Verdict
 from breakglass.model.plan import Door, DoorKind, NotTouched, Plan
 from breakglass.model.resource import Resource
@@ -15,6 +19,7 @@ from breakglass.provider import Discovery, Proposal, ProposedDoor
 from breakglass.testing.fake_cloud import SPEC
 from breakglass.usecases.connections import Connected
 from breakglass.usecases.side_by_side import side_by_side
+from breakglass.usecases.site import FileCredentials
 from tests.review.test_review_verdict import plan_of, reach
 
 EVIL = "evil\n\x1b[2J\u202e\udcff" + "x" * 5000
@@ -81,3 +86,18 @@ class BadlyClosed:
 def test_a_connection_that_cannot_be_closed_hides_no_verdict() -> None:
     """The end of a run is told after everything was let go."""
     Connected({0: BadlyClosed()}, {}).close()  # type: ignore[dict-item]  # only `close` is of interest
+
+
+def test_a_credential_that_another_account_laid_there_is_not_used(tmp_path: Path) -> None:
+    """It would be sent to the issuer as the executor's own; a link is not followed either."""
+    credentials = FileCredentials(tmp_path)
+    for name in ("own", "planted", "open"):
+        (tmp_path / name).write_text("secret\n")
+        (tmp_path / name).chmod(0o600 if name != "open" else 0o644)
+    os.chown(tmp_path / "planted", 65_534, 65_534)
+    (tmp_path / "link").symlink_to(tmp_path / "own")
+
+    assert b"secret" == credentials.secret("own")
+    for name in ("planted", "open", "link", "../own", "absent"):
+        with pytest.raises((Denied, RecordDamaged)):
+            credentials.secret(name)

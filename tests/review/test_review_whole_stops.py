@@ -4,12 +4,22 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import time
+from dataclasses import replace
 from pathlib import Path
 
+from breakglass.clock import SystemClock
+from breakglass.model.plan import TwoPersonRule
+from breakglass.usecases.connections import card_or_none
+from breakglass.usecases.inspect import plan_stop
+from breakglass.usecases.prepare import StopRequest
+from breakglass.usecases.site import open_site
 from breakglass_host import tree
 from tests.cli.ground import Ground, cgroup_root, live_agent, remove
 from tests.review.conftest import _CGROUPS, AGENTS
+
+CLOCK = SystemClock()
 
 
 def stop(ground: Ground, agent: str, folder: Path) -> tuple[int, dict[str, object]]:
@@ -59,3 +69,35 @@ def test_what_an_earlier_stop_froze_and_did_not_end_is_ended_before_it_is_called
             remove(hold)
 
     assert (0, "contained", True) == (code, report["verdict"], ended)
+
+
+def test_a_drill_never_says_that_the_two_person_rule_is_enforced(ground: Ground) -> None:
+    """Whoever runs it could have made its roster and the anchor that vouches for it."""
+    own = open_site(None, ground.environ(), CLOCK, card_or_none)
+    settings = replace(own.kit.settings, two_person_rule=TwoPersonRule.ENFORCED)
+    claims = replace(own, kit=replace(own.kit, settings=settings))
+    request = StopRequest(f"agent-{AGENTS - 2}", "", "r", "alice", None, CLOCK.now())
+
+    plan, _ = plan_stop(claims, request, "inc-1", os.urandom, out=None)
+
+    assert plan.drill
+    assert TwoPersonRule.ADVISORY is plan.two_person_rule
+
+
+def test_an_executor_without_its_log_key_asks_nobody_to_sign(ground: Ground, tmp_path: Path) -> None:
+    """Two people would sign a stop that then could not be sealed, and begin again."""
+    plan = tmp_path / "plan.json"
+    assert 0 == ground.run("plan", f"agent-{AGENTS - 2}", "-o", str(plan)).returncode
+    for person in ("alice", "bob"):
+        assert 0 == ground.run("sign", str(plan), "--yes", person=person).returncode
+    names = [part for person in ("alice", "bob") for part in ("--signature", str(tmp_path / f"{person}.sig"))]
+    log = ground.folder / "log"
+    log.chmod(0o644)
+    try:
+        done = ground.run("stop", "--plan", str(plan), *names, "--keep", str(tmp_path / "kept"))
+    finally:
+        log.chmod(0o600)
+
+    assert 5 == done.returncode
+    assert "others may use the private key" in done.stderr
+    assert b'"plan.claimed"' not in (tmp_path / "kept" / "journal.jsonl").read_bytes()
