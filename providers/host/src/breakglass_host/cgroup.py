@@ -6,8 +6,10 @@ needed: freeze, kill and events are core files.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
+import signal
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -66,8 +68,18 @@ class Hierarchy:
         return (procfs.read(f"{self.folder(path)}/cgroup.freeze") or b"").strip() == b"1"
 
     def kill(self, path: str) -> bool:
-        """Kill everything in it and below it, without a race with forks; False when it is not there."""
-        return _write(f"{self.folder(path)}/cgroup.kill", b"1")
+        """Kill everything in it and below it, without a race with forks; False when it is not there.
+
+        The kernel signals the first thread of each process, so one whose first thread has ended lives on
+        (tried on 6.18): a signal to the whole process follows.
+        """
+        found = _write(f"{self.folder(path)}/cgroup.kill", b"1")
+        for tid in self._ids(path, "cgroup.threads"):
+            own = procfs.cgroup(tid)
+            if own is not None and is_at_or_below(own, path):
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(tid, signal.SIGKILL)  # the id of any thread stands for its process (kill(2))
+        return found
 
     def events(self, path: str) -> Events | None:
         """Return whether anything lives in it and whether all of it is frozen; None: no such cgroup."""
@@ -87,9 +99,12 @@ class Hierarchy:
 
     def pids(self, path: str) -> set[int]:
         """Return every process in it and below it; of a threaded one its domain tells (EOPNOTSUPP)."""
+        return self._ids(path, "cgroup.procs")
+
+    def _ids(self, path: str, name: str) -> set[int]:
         found: set[int] = set()
         for folder, _, _ in os.walk(self.folder(path)):
-            data = procfs.read(f"{folder}/cgroup.procs") or b""
+            data = procfs.read(f"{folder}/{name}") or b""
             found.update(int(line) for line in data.split())
         found.discard(0)
         return found

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from breakglass.canon import Json
-from breakglass_host import exclusive, procfs
+from breakglass_host import exclusive, netns, procfs, sockets_abroad
 from breakglass_host.cgroup import Hierarchy
 from breakglass_host.procfs import Process, Table
 from breakglass_host.tree import Tree
@@ -50,13 +50,25 @@ def nets(
     """Return the namespaces of the plan and those that the tree holds now, each with how to cut it."""
     pids: dict[int, list[int]] = {inode: [] for inode in known}
     for one in members:
-        if inode := procfs.namespace(one.pid, "net"):
+        for inode in _of_process(one) - {0}:
             pids.setdefault(inode, []).append(one.pid)
     alone = {one.pid for one in members}
     return tuple(
         Net(inode, known[inode] if not found else _how(wanted, inode, alone, table), tuple(found))
         for inode, found in sorted(pids.items())
     )
+
+
+def _of_process(one: Process) -> set[int]:
+    """Return the namespaces of its threads, each of which may have gone into another, and of its sockets.
+
+    A socket stays in the namespace that it was made in, wherever its holder goes (unshare(2)).
+    """
+    ids = procfs.thread_ids(one.pid) if one.threads > 1 else (one.pid,)
+    found = {procfs.namespace(tid, "net"): tid for tid in ids}
+    for inode, tid in found.items():
+        netns.reach(inode, (tid,))
+    return found.keys() | sockets_abroad.namespaces(one.pid)
 
 
 def _how(wanted: Tree, inode: int, alone: set[int], table: Table) -> How:
@@ -79,25 +91,7 @@ def selection(wanted: Tree, net: Net, hierarchy: Hierarchy | None) -> dict[str, 
     if hierarchy is not None:
         below = hierarchy.below(wanted.cgroup) if wanted.cgroup else ()
         cgroups = {hierarchy.inode(path) for path in (*below, wanted.hold) if path} - {0}
-    inodes = {inode for pid in net.pids for inode in _open_sockets(pid)}
+    inodes = {inode for pid in net.pids for inode, _ in sockets_abroad.open_sockets(pid)}
     cgroup_items: list[Json] = [*sorted(cgroups)]
     inode_items: list[Json] = [*sorted(inodes)]
     return {"all": False, "uid": wanted.uid, "cgroups": cgroup_items, "inodes": inode_items}
-
-
-def _open_sockets(pid: int) -> set[int]:
-    """Return the inodes of the sockets that a process has open."""
-    found: set[int] = set()
-    folder = f"/proc/{pid}/fd"
-    try:
-        names = os.listdir(folder)  # noqa: PTH208 - a process may hold ten thousand files open
-    except OSError:
-        return found
-    for name in names:
-        try:
-            target = os.readlink(f"{folder}/{name}")  # noqa: PTH115 - the same
-        except OSError:
-            continue
-        if target.startswith("socket:["):
-            found.add(int(target[8:-1]))
-    return found

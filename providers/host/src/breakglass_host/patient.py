@@ -22,21 +22,24 @@ class HangingRead(OSError):
 class PatientReader:
     """One helper thread at a time; for use by one thread."""
 
-    def __init__(self, patience_s: float = PATIENCE_S) -> None:
+    def __init__(self, patience_s: float = PATIENCE_S, *, largest: int = LARGEST) -> None:
         """Start nothing yet."""
         self._patience_s = patience_s
+        self._largest = largest
         self._ask: queue.SimpleQueue[str | None] = queue.SimpleQueue()
         self._answers: queue.SimpleQueue[bytes | OSError] = queue.SimpleQueue()
         self._running = False
 
     def read(self, path: str) -> bytes:
-        """Return the bytes of a file, at most `LARGEST`.
+        """Return the bytes of a file, at most the `largest` that was asked for.
 
         Raises:
             OSError: it cannot be read; `HangingRead` when it did not answer.
         """
         if not self._running:
-            threading.Thread(target=_serve, args=(self._ask, self._answers), daemon=True).start()
+            threading.Thread(
+                target=_serve, args=(self._ask, self._answers, self._largest), daemon=True
+            ).start()
             self._running = True
         self._ask.put(path)
         try:
@@ -56,19 +59,21 @@ class PatientReader:
             self._running = False
 
 
-def _serve(ask: queue.SimpleQueue[str | None], answers: queue.SimpleQueue[bytes | OSError]) -> None:
+def _serve(
+    ask: queue.SimpleQueue[str | None], answers: queue.SimpleQueue[bytes | OSError], largest: int
+) -> None:
     while (path := ask.get()) is not None:
         try:
-            answers.put(_read(path))
+            answers.put(_read(path, largest))
         except OSError as error:
             answers.put(error)
 
 
-def _read(path: str) -> bytes:
+def _read(path: str, largest: int) -> bytes:
     handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         data = b""
-        while len(data) < LARGEST and (more := os.read(handle, 1 << 16)):
+        while len(data) < largest and (more := os.read(handle, 1 << 16)):
             data += more
     finally:
         os.close(handle)

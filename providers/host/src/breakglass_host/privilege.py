@@ -8,6 +8,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from breakglass_host import procfs
+from breakglass_host.patient import HangingRead, PatientReader
 from breakglass_host.procfs import Process
 
 _HOST = {16: "CAP_SYS_MODULE", 17: "CAP_SYS_RAWIO", 19: "CAP_SYS_PTRACE", 21: "CAP_SYS_ADMIN"}
@@ -18,6 +19,9 @@ _CONTAINER_SOCKETS = (
     "/run/podman/podman.sock",
     "/run/crio/crio.sock",
 )
+_ENVIRONMENT, _HANGS = 128 * 1024, 3
+"""So much of an environment is read: a process may say that its own is as large as its memory (prctl(2)),
+and that memory may never answer."""
 _PROXY_SOCKETS = {"dbus": "/run/dbus/system_bus_socket", "the user's dbus": "/run/user/{uid}/bus"}
 
 
@@ -39,6 +43,7 @@ def of(members: Collection[Process]) -> Privilege:
     host: dict[str, None] = {}
     network: dict[str, None] = {}
     proxies: dict[str, None] = {}
+    environments = _Environments()
     for one in members:
         fields = procfs.status(one.pid)
         if fields is None:
@@ -55,8 +60,33 @@ def of(members: Collection[Process]) -> Privilege:
             network[f"{names} holds {found[0]} in its own user namespace"] = None
         for path in _reachable(one.pid, fields, _CONTAINER_SOCKETS):
             host[f"{names} can reach the container socket {path}"] = None
-        proxies.update(dict.fromkeys(_proxies(one.pid, fields)))
+        proxies.update(dict.fromkeys(_proxies(one.pid, fields, environments.of(one.pid))))
+    environments.close()
     return Privilege(tuple(host), tuple(network), tuple(proxies))
+
+
+class _Environments:
+    """Reads environments until some of them have not answered."""
+
+    def __init__(self) -> None:
+        self._reader = PatientReader(largest=_ENVIRONMENT)
+        self._hangs = 0
+
+    def of(self, pid: int) -> bytes:
+        """Return the beginning of an environment; empty where it cannot be read."""
+        if self._hangs >= _HANGS:
+            return b""
+        try:
+            return self._reader.read(f"/proc/{pid}/environ")
+        except HangingRead:
+            self._hangs += 1
+        except OSError:
+            pass
+        return b""
+
+    def close(self) -> None:
+        """Let the reader end."""
+        self._reader.close()
 
 
 def _ids(fields: dict[str, str]) -> tuple[int, set[int]]:
@@ -85,7 +115,7 @@ def _reachable(pid: int, fields: dict[str, str], paths: Collection[str]) -> list
     return found
 
 
-def _proxies(pid: int, fields: dict[str, str]) -> list[str]:
+def _proxies(pid: int, fields: dict[str, str], environment: bytes) -> list[str]:
     """Return dbus and ssh-agent sockets that the process can reach or was told of."""
     uid, _ = _ids(fields)
     found = [
@@ -93,7 +123,7 @@ def _proxies(pid: int, fields: dict[str, str]) -> list[str]:
         for name, path in _PROXY_SOCKETS.items()
         if _reachable(pid, fields, (path.format(uid=uid),))
     ]
-    for item in (procfs.read(f"/proc/{pid}/environ") or b"").split(b"\0"):
+    for item in environment.split(b"\0"):
         if item.startswith(b"SSH_AUTH_SOCK="):
             path = item.partition(b"=")[2].decode("utf-8", "replace")
             found.append("ssh-agent " + "".join(c if c.isprintable() else "?" for c in path)[:200])

@@ -13,8 +13,9 @@ from dataclasses import dataclass
 
 _PF_KTHREAD = 0x00200000
 _DEAD = frozenset("ZXx")
-_START_TIME = 19
-"""Field 22 of proc(5) stat, counted from the state."""
+_HALTED = _DEAD | frozenset("Tt")
+_THREADS, _START_TIME = 17, 19
+"""Fields 20 and 22 of proc(5) stat, counted from the state."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +28,10 @@ class Process:
     ppid: int
     name: str
     state: str
+    """Of the thread that is most alive: the first one may have ended, or be held by a tracer, alone."""
+    threads: int = 1
+    headless: bool = False
+    """The first thread has ended and others live: it stays in its last cgroup while they can be moved."""
 
     @property
     def id(self) -> str:
@@ -35,7 +40,7 @@ class Process:
 
     @property
     def alive(self) -> bool:
-        """Return False for a zombie: it runs nothing and holds nothing."""
+        """Return False for a zombie without threads: it runs nothing and holds nothing."""
         return self.state not in _DEAD
 
 
@@ -43,7 +48,10 @@ Table = Mapping[int, Process]
 
 
 def read(path: str) -> bytes | None:
-    """Return a small /proc file whole; None when the process is gone or may not be read."""
+    """Return a file of the kernel's own whole; None when the process is gone or may not be read.
+
+    Not for what lies in a process's own memory (environ, cmdline): that may be endless, or never answer.
+    """
     try:
         handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
@@ -70,7 +78,32 @@ def process(pid: int) -> Process | None:
         return None
     name = data[opening + 1 : closing].decode("utf-8", "backslashreplace")
     printable = "".join(c if c.isprintable() else "?" for c in name)
-    return Process(pid, int(fields[_START_TIME]), int(fields[1]), printable, fields[0].decode())
+    state, threads = fields[0].decode(), int(fields[_THREADS])
+    first = state
+    if threads > 1 and state in _HALTED:
+        state = _liveliest(pid, state)
+    headless = first in _DEAD and state not in _DEAD
+    return Process(pid, int(fields[_START_TIME]), int(fields[1]), printable, state, threads, headless)
+
+
+def thread_ids(pid: int) -> tuple[int, ...]:
+    """Return the ids of a process's threads; each answers under /proc like a process."""
+    try:
+        return tuple(int(name) for name in os.listdir(f"/proc/{pid}/task"))  # noqa: PTH208 - read before a freeze
+    except OSError:
+        return ()
+
+
+def _liveliest(pid: int, state: str) -> str:
+    """Return the state of a thread that runs, else of one that is stopped, else of the first one."""
+    for tid in thread_ids(pid):
+        data = read(f"/proc/{pid}/task/{tid}/stat") or b""
+        now = data[data.rfind(b")") + 2 :][:1].decode("ascii", "replace")
+        if now and now not in _HALTED:
+            return now
+        if now and now not in _DEAD:
+            state = now
+    return state
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +190,16 @@ def cgroup(pid: int) -> str | None:
         if line.startswith(b"0::"):
             return line[3:].decode("utf-8", "surrogateescape").removesuffix(" (deleted)")
     return None
+
+
+def cgroup_of(one: Process) -> str | None:
+    """Return the v2 path that the threads of a process live in; None when it is gone."""
+    found = None
+    for tid in thread_ids(one.pid) if one.headless else ():
+        now = process(tid)
+        if tid != one.pid and now is not None and (found := cgroup(tid)) is not None and now.alive:
+            return found
+    return found or cgroup(one.pid)
 
 
 def ancestors(table: Table, pid: int) -> tuple[int, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from breakglass.errors import Denied
+from breakglass.errors import Denied, ProviderError
 from breakglass.model.action import (
     ActionSpec,
     Authority,
@@ -79,10 +79,15 @@ class KillTree:
         if why := lost_exclusivity(before):
             raise Denied(f"refused: {why}")
         wanted = tree.of(resource)
-        hierarchy = hold.hierarchy_of(wanted)
-        hold.gather(wanted)
-        hierarchy.kill(wanted.hold)
-        hierarchy.await_events(wanted.hold, within_s=2.0, frozen=False)
+        try:
+            hold.gather(wanted)
+        except Denied:
+            raise
+        except ProviderError:
+            # One that escapes for as long as we look must not keep the others alive.
+            hold.end(wanted)
+            raise
+        hold.end(wanted)
 
     def judge(self, resource: Resource, state: State) -> Judgement:
         """Contained: populated 0 and nothing of the agent left."""

@@ -53,7 +53,8 @@ def read_tree(wanted: Tree, hierarchy: Hierarchy | None) -> State:
                 objects[f"cgroup:{path}"] = read_cgroup(hierarchy, path)
                 inside[path] = hierarchy.pids(path)
     for one in seen.members:
-        own = next((path for path, pids in inside.items() if one.pid in pids), None) or procfs.cgroup(one.pid)
+        known = next((path for path, pids in inside.items() if one.pid in pids), None)
+        own = procfs.cgroup_of(one) if one.headless or known is None else known
         objects[f"process:{one.id}"] = {"name": one.name, "cgroup": own or "", "state": one.state}
     if shared := shared_now(wanted, hierarchy, seen.table):
         objects["shared"] = list(shared)
