@@ -92,7 +92,7 @@ def discover(
     from breakglass.usecases.inspect import discover as look
 
     here = session()
-    found = look(site_of(here), name)
+    found = look(site_of(here, drill_wanted=True), name)
     if json:
         show_json(here.out, [_looked_document(item) for item in found])
     else:

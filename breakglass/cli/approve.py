@@ -66,7 +66,7 @@ def _check(here: Session, request: Request) -> None:
     from breakglass.report.typeset import Tone, rows
     from breakglass.usecases.inspect import check_request
 
-    differences = check_request(site_of(here), request)
+    differences = check_request(site_of(here, drill_wanted=True), request)
     for item in differences:
         text = f"step {item.step}, {item.target}: {item.what}"
         here.say(*rows(text, first="  DIFFERENT ", rest=" " * 12, tone=Tone.BAD))

@@ -87,7 +87,7 @@ class Game:
         found = [*rows(text, first=pad("restore", COLUMN), tone=TONES[report.verdict])]
         found += [row for item in report.open for row in _under(f"open: {item.name}: {item.reason}")]
         for step in report.steps:
-            if Outcome.CANNOT.value in step.reason:
+            if Outcome.ENDED.value in step.reason:
                 found += _under(f"{step.action}: {step.reason}")
         for left in report.not_touched:
             found += _under(f"{left.resource}: {left.reason}")

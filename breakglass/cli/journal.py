@@ -53,7 +53,7 @@ def _pinned(here: Session, run: IncidentFolder) -> str | None:
 
     if not here.environ.get("BREAKGLASS_KIT"):
         return None
-    site = open_site(None, here.environ, here.clock, card_or_none)
+    site = open_site(None, here.environ, here.clock, card_or_none, drill_wanted=True)
     opened = first(read_journal(run.journal).records, "run.opened")
     name = text_of(opened.body, "executor") if opened is not None else ""
     executors = site.trusted_roster(highest_seen=0).roster.executors

@@ -50,7 +50,7 @@ def kit_of(here: Session) -> Kit:
     return kit
 
 
-def site_of(here: Session) -> Site:
+def site_of(here: Session, *, drill_wanted: bool = False) -> Site:
     """Open the kit as what runs are made by; what the environment sets and we ignore is said on stderr.
 
     Raises:
@@ -61,7 +61,7 @@ def site_of(here: Session) -> Site:
     from breakglass.usecases.connections import card_or_none
     from breakglass.usecases.site import open_site
 
-    site = open_site(present(here), here.environ, here.clock, card_or_none)
+    site = open_site(present(here), here.environ, here.clock, card_or_none, drill_wanted=drill_wanted)
     if site.ignored:
         here.say(*rows(f"ignored, the plan decides: {', '.join(site.ignored)}", tone=Tone.UNKNOWN))
     return site

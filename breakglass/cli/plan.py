@@ -40,7 +40,7 @@ def plan(  # noqa: PLR0913 - each is a flag of DESIGN 7
         here, agent, runbook, reason, alert=alert, times=(started_at, detected_at), person=person
     )
     incident = new_incident(secrets.token_bytes)
-    made, raw = plan_stop(site_of(here), request, incident, secrets.token_bytes, out=out)
+    made, raw = plan_stop(site_of(here, drill_wanted=True), request, incident, secrets.token_bytes, out=out)
     digest = plan_digest(raw)
     if json:
         here.out.raw(raw + b"\n")

@@ -10,7 +10,7 @@ import typer
 from breakglass.cli.complete import incidents
 
 
-def restore(
+def restore(  # noqa: PLR0913 - each is a flag of DESIGN 7
     incident: Annotated[
         str, typer.Argument(help="The incident's id, or its folder.", autocompletion=incidents)
     ],
@@ -20,6 +20,9 @@ def restore(
     key: Annotated[Path | None, typer.Option("--key", help="An OpenSSH private key file.")] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Skip the typed name; it never signs.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Write the report as JSON to stdout.")] = False,
+    drill: Annotated[
+        bool, typer.Option("--drill", help="Use a drill's kit where real stops run too.")
+    ] = False,
 ) -> None:
     """Put back what a stop changed; two people sign."""
     import secrets
@@ -37,7 +40,7 @@ def restore(
         raise SignaturesMissing(
             "there is no terminal, so nobody can be asked to sign", remedy="run it at a terminal"
         )
-    site = site_of(here)
+    site = site_of(here, drill_wanted=drill)
     request = RestoreRequest(one_line(reason) or NOT_STATED, person or login_name(here))
     opened = open_restore(site, find(site.home, incident), request, secrets.token_bytes)
     conduct(here, opened, person=person, key=key, yes=yes, json=json)

@@ -15,6 +15,9 @@ def resume(
     ],
     *,
     json: Annotated[bool, typer.Option("--json", help="Write the report as JSON to stdout.")] = False,
+    drill: Annotated[
+        bool, typer.Option("--drill", help="Use a drill's kit where real stops run too.")
+    ] = False,
 ) -> None:
     """Go on with a run that did not end, on its signatures."""
     from contextlib import closing as closed
@@ -30,7 +33,7 @@ def resume(
     from breakglass.usecases.resume import unfinished
 
     here = session()
-    site = site_of(here)
+    site = site_of(here, drill_wanted=drill)
     folder = find(site.home, incident)
     plan, _ = read_plan(unfinished(folder))
     started_s = here.clock.monotonic_s()

@@ -10,9 +10,9 @@ import typer
 from breakglass.cli.complete import agents
 
 if TYPE_CHECKING:
-    from breakglass.cli.session import Session
     from breakglass.usecases.contain import Opened
     from breakglass.usecases.prepare import StopRequest
+    from breakglass.usecases.site import Site
 
 
 def stop(  # noqa: PLR0913 - each is a flag of DESIGN 7
@@ -32,9 +32,13 @@ def stop(  # noqa: PLR0913 - each is a flag of DESIGN 7
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="Write the report as JSON to stdout.")] = False,
     keep: Annotated[Path | None, typer.Option("--keep", help="The incident's folder, empty.")] = None,
+    drill: Annotated[
+        bool, typer.Option("--drill", help="Use a drill's kit where real stops run too.")
+    ] = False,
 ) -> None:
     """Stop an agent everywhere it acts; two people sign."""
     from breakglass.cli.conduct import conduct
+    from breakglass.cli.kits import site_of
     from breakglass.cli.session import session
     from breakglass.errors import SignaturesMissing, UsageError
 
@@ -42,7 +46,7 @@ def stop(  # noqa: PLR0913 - each is a flag of DESIGN 7
     if (plan is None) == (not agent):
         raise UsageError("name an agent, or a plan with --plan", remedy="breakglass stop --help")
     if plan is not None:
-        opened = _signed(here, plan, signature or [], keep)
+        opened = _signed(site_of(here, drill_wanted=drill), plan, signature or [], keep)
     elif not here.interactive:
         raise SignaturesMissing(
             "there is no terminal, so nobody can be asked to sign",
@@ -55,23 +59,20 @@ def stop(  # noqa: PLR0913 - each is a flag of DESIGN 7
         request = stop_request(
             here, agent, runbook, reason, alert=alert, times=(started_at, detected_at), person=person
         )
-        opened = _asked(here, request, keep)
+        opened = _asked(site_of(here, drill_wanted=drill), request, keep)
     conduct(here, opened, person=person, key=key, yes=yes, json=json)
 
 
-def _signed(here: Session, plan: Path, signatures: list[Path], keep: Path | None) -> Opened:
-    from breakglass.cli.kits import site_of
+def _signed(site: Site, plan: Path, signatures: list[Path], keep: Path | None) -> Opened:
     from breakglass.usecases.contain import open_signed
 
-    return open_signed(site_of(here), plan, signatures, keep)
+    return open_signed(site, plan, signatures, keep)
 
 
-def _asked(here: Session, request: StopRequest, keep: Path | None) -> Opened:
+def _asked(site: Site, request: StopRequest, keep: Path | None) -> Opened:
     import secrets
 
-    from breakglass.cli.kits import site_of
     from breakglass.usecases.contain import new_folder, new_incident, open_stop
 
-    site = site_of(here)
     incident = new_incident(secrets.token_bytes)
     return open_stop(site, request, new_folder(site, keep, incident), incident, secrets.token_bytes)

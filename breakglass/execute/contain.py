@@ -20,6 +20,7 @@ from breakglass.model.resource import State, recordable
 FREE_ROUNDS = 3
 """So many rounds follow each other at once; later ones wait a little, since somebody is fighting back."""
 ROUND_PAUSE_S = 0.05
+LONGEST_ROUND_PAUSE_S = 1.0
 PROBE_PAUSE_S = 0.02
 PROBE_LONGEST_PAUSE_S = 1.0
 MOOT_PATIENCE_S = 2.0
@@ -35,6 +36,8 @@ class _Progress:
     changed_s: float
     agreed: State | None = None
     denied: str = ""
+    failures: int = 0
+    """Changes that failed one after another."""
     probe_pause_s: float = PROBE_PAUSE_S
     moot_since_s: float | None = None
     settled: bool = False
@@ -143,9 +146,13 @@ def _round(context: StepContext, progress: _Progress, state: State) -> Routine:
         yield context.write("step.accepted", round=progress.round, ok=False, detail=error.what)
     except ProviderError as error:
         yield context.write("step.accepted", round=progress.round, ok=False, detail=error.what)
-        yield Pause(min(ROUND_PAUSE_S, context.left_s()))
+        # A change that keeps failing is tried ever more rarely: each try is two records.
+        pause_s = min(LONGEST_ROUND_PAUSE_S, ROUND_PAUSE_S * 2**progress.failures)
+        yield Pause(min(pause_s, context.left_s()))
+        progress.failures += 1
     else:
         yield context.write("step.accepted", round=progress.round, ok=True, detail="")
+        progress.failures = 0
     progress.round += 1
     progress.changed_s = context.clock.monotonic_s()
 

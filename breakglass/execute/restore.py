@@ -85,7 +85,11 @@ def _judge(before: State, last: Reversal, outcomes: Mapping[str, Outcome]) -> Ju
         return Judgement(
             Verdict.NOT_CONTAINED, f"left alone, changed since the stop: {', '.join(drifted[:5])}", Grade.NONE
         )
+    lost = sorted(key for key, outcome in outcomes.items() if outcome is Outcome.CANNOT)
+    if lost:
+        reason = f"cannot be put back: {', '.join(lost[:5])} ({last.reason})"
+        return Judgement(Verdict.UNKNOWN, reason, Grade.NONE)
     counts = {outcome: sum(1 for found in outcomes.values() if found is outcome) for outcome in Outcome}
     words = ", ".join(f"{count} {outcome.value}" for outcome, count in counts.items() if count)
-    cannot = f" ({last.reason})" if counts[Outcome.CANNOT] else ""
-    return Judgement(Verdict.CONTAINED, (words or "nothing to put back") + cannot, Grade.READ_BACK)
+    ended = f" ({last.reason})" if counts[Outcome.ENDED] else ""
+    return Judgement(Verdict.CONTAINED, (words or "nothing to put back") + ended, Grade.READ_BACK)

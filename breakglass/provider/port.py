@@ -20,6 +20,8 @@ class Outcome(StrEnum):
     """It was like that before the stop, or is like that now: nothing to do."""
     DRIFTED = "drifted"
     """It is not as the stop left it: left alone."""
+    ENDED = "ended"
+    """A process or session that the stop ended, as its plan said: its owner starts it again."""
     CANNOT = "cannot"
     """Nothing can put it back (an ended process, a revoked token)."""
 

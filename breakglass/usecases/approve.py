@@ -120,6 +120,8 @@ def publish(folder: IncidentFolder, raw: bytes, exchange: Path | None) -> str | 
         with contextlib.suppress(OSError, BreakglassError):
             exchange.parent.mkdir(parents=True, exist_ok=True)
             exchange.mkdir()
+            # Approvers have accounts of their own and lay their signatures here; each file stays its owner's.
+            exchange.chmod(0o1777)
             replace(exchange / "plan.json", raw)
             if text is not None:
                 replace(exchange / REQUEST_FILE, f"{text}\n".encode())

@@ -32,6 +32,7 @@ from breakglass.usecases.approve import (
     rejections,
 )
 from breakglass.usecases.connections import Connected, LateJournal, Surroundings, connect, planned_reaches
+from breakglass.usecases.kit_plan import require_of_kit
 from breakglass.usecases.prepare import Prepared, StopRequest, lay_out, prepare
 from breakglass.usecases.run import Finished, Run, begin, carry_out, count_signatures, limits, open_run
 from breakglass.usecases.second import refuse_second
@@ -162,6 +163,7 @@ def _check_quorum(
     plan = Plan.from_bytes(raw, where="plan")
     if plan.verb is not Verb.CONTAIN:
         raise UsageError(f"this plan is for {plan.verb}", remedy="breakglass restore INCIDENT")
+    require_of_kit(plan, site.kit)
     _, verdict = examine(raw, files, trusted, limits(site, plan, ledger), site.clock.now())
     if not verdict.met:
         raise QuorumNotMet(verdict, where=plan.plan_id)

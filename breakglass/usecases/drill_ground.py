@@ -73,7 +73,7 @@ def drill_ground(
         write_kit(grounds, people, clock, scenario.runbook, reaches, sink.issuer)
         for operator in people.operators[:2]:
             kit_sign(grounds.kit, operator.signer, card_or_none, clock.now())
-        yield Ground(grounds, people, open_site(grounds.kit, environ, clock, card_or_none))
+        yield Ground(grounds, people, open_site(grounds.kit, environ, clock, card_or_none, drill_wanted=True))
 
 
 def _let_in(

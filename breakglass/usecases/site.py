@@ -128,16 +128,25 @@ def open_site(
     environ: Mapping[str, str],
     clock: Clock,
     cards: Callable[[str], Card | None],
+    *,
+    drill_wanted: bool = False,
 ) -> Site:
     """Load the kit and find everything that goes with it.
 
     Raises:
         MalformedInput: the kit does not parse.
-        UsageError: no kit, or a variable that redirects calls is set for a real kit.
+        UsageError: no kit, a variable that redirects calls is set for a real kit, or a drill's kit where
+            real stops run and no drill is wanted.
     """
     path = folder or Path(environ.get("BREAKGLASS_KIT") or DEFAULT_KIT)
     # A provider that is absent here must not keep the others from stopping the agent (DESIGN 1.4).
     kit = load_kit(path, cards, absent_ok=True)
+    if kit.settings.drill and not drill_wanted and REAL_ANCHOR.exists():
+        raise UsageError(
+            "a drill's kit, on a machine that runs real stops: a fake could be mistaken for the world",
+            where=str(path),
+            remedy="unset BREAKGLASS_KIT, or say that you mean the drill: --drill",
+        )
     used = {reach.provider for agent in kit.agents.values() for reach in agent.reaches}
     known = [card for card in (cards(name) for name in sorted(used)) if card is not None]
     if not kit.settings.drill:

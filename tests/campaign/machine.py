@@ -62,6 +62,12 @@ class Machine:
         return self.base / "etc" / "breakglass"
 
     @property
+    def log_key(self) -> str:
+        """Return the public half of the executor's log key."""
+        kind, key, *_ = (self.config / "log.key.pub").read_text().split()
+        return f"{kind} {key}"
+
+    @property
     def ledger(self) -> Path:
         """Return what must be remembered across incidents."""
         return self.base / "lib" / "breakglass" / "ledger.jsonl"
@@ -121,8 +127,8 @@ def sign_with(plan: Path, signer: MemorySigner, name: str) -> Path:
 
 
 @contextmanager
-def machine() -> Iterator[Machine]:
-    """Set the machine up, and take it down."""
+def machine(tools: Sequence[Mapping[str, str]] = ()) -> Iterator[Machine]:
+    """Set the machine up, and take it down; `tools` are what the agent can do elsewhere."""
     why = obstacle(privileged=True)
     need("host", not why, why)
     base = Path(tempfile.mkdtemp(prefix="breakglass-machine-"))
@@ -134,7 +140,7 @@ def machine() -> Iterator[Machine]:
         (base / "lib").mkdir()
         operators, second = _people()
         made = Machine(base, operators, second, sandbox)
-        _write_kit(made)
+        _write_kit(made, tools)
         yield made
     finally:
         sandbox.stop()
@@ -150,7 +156,7 @@ def _people() -> tuple[tuple[Operator, ...], MemorySigner]:
     return (Operator(person, first.signer), *others), second
 
 
-def _write_kit(made: Machine) -> None:
+def _write_kit(made: Machine, tools: Sequence[Mapping[str, str]]) -> None:
     kit = made.config / "kit"
     (kit / "agents").mkdir(parents=True)
     line = log_key.generate(made.config / "log.key", HERE)
@@ -170,7 +176,7 @@ def _write_kit(made: Machine) -> None:
         "class": "test",
         "who_can_stop": "any two of them",
         "reach": [{"provider": "host", **made.sandbox.reach}],
-        "tools": [{"name": "tickets", "effect": "read"}],
+        "tools": [{"name": "tickets", "effect": "read"}, *tools],
     }
     (kit / "breakglass.yaml").write_text(json.dumps(settings))
     (kit / "agents" / f"{AGENT}.yaml").write_text(json.dumps(agent))

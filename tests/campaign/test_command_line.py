@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -10,13 +11,17 @@ from pathlib import Path
 import pytest
 
 from breakglass.model.plan import Plan
-from tests.campaign.machine import Machine, machine, sign, sign_with
+from breakglass.model.roster import ExecutorKey
+from breakglass.testing.operators import make_roster, publish_roster
+from breakglass.usecases.connections import card_or_none
+from breakglass.usecases.kit_signing import kit_sign
+from tests.campaign.machine import CLOCK, HERE, ORG, Machine, machine, sign, sign_with
 
 
 @pytest.fixture(scope="module")
 def here() -> Iterator[Machine]:
     """Run one machine for all attacks: none of them may change anything."""
-    with machine() as made:
+    with machine([{"name": "refund", "effect": "money"}]) as made:
         yield made
 
 
@@ -138,4 +143,56 @@ def test_a_plan_without_its_observations_is_refused(here: Machine) -> None:
 
     assert 2 == refused.returncode
     assert "observations.json" in refused.stderr
+    assert here.is_untouched()
+
+
+def test_a_plan_of_another_kit_is_stale(here: Machine) -> None:
+    """What the kit says now may be more than the plan knows: exit 6."""
+    plan = here.plan()
+    old = Plan.from_bytes(plan.read_bytes(), where="plan").kit
+    change(plan, kit=replace(old, sha256="0" * 64))
+
+    refused = here.stop(plan, sign(plan, *here.operators[:2]))
+
+    assert 6 == refused.returncode
+    assert "was made from kit version 1 (00000000)" in refused.stderr
+    assert here.is_untouched()
+
+
+@pytest.mark.parametrize(
+    ("left_out", "said"),
+    [("doors", "does not mention tool refund"), ("reaches", "does not mention a reach of provider host")],
+)
+def test_a_plan_that_leaves_out_what_the_kit_names_is_stale(here: Machine, left_out: str, said: str) -> None:
+    """Two people signed what a lying machine showed them; the executor's own kit knows better: exit 6."""
+    plan = here.plan()
+    change(plan, **{left_out: ()}, steps=())
+
+    refused = here.stop(plan, sign(plan, *here.operators[:2]))
+
+    assert 6 == refused.returncode
+    assert said in refused.stderr
+    assert here.is_untouched()
+
+
+def test_a_drills_kit_stops_nothing_where_real_stops_run_unless_it_is_meant(here: Machine) -> None:
+    """A variable must not turn the real thing into an exercise that exits 0: exit 2."""
+    drill = here.base / "drill-kit"
+    shutil.copytree(here.config / "kit", drill)
+    settings = json.loads((drill / "breakglass.yaml").read_text())
+    (drill / "breakglass.yaml").write_text(json.dumps({**settings, "drill": True}))
+    roster = make_roster(ORG, here.operators, [ExecutorKey(HERE, here.log_key)], CLOCK, drill=True)
+    (drill / "roster.json").unlink()
+    shutil.rmtree(drill / "roster.1")
+    shutil.rmtree(drill / "kit.1")
+    publish_roster(drill, roster, here.operators[:2])
+    for operator in here.operators[:2]:
+        kit_sign(drill, operator.signer, card_or_none, CLOCK.now())
+
+    refused = here.breakglass("stop", "--plan", "/nowhere", environ={"BREAKGLASS_KIT": str(drill)})
+    meant = here.breakglass("stop", "--plan", "/nowhere", "--drill", environ={"BREAKGLASS_KIT": str(drill)})
+
+    assert 2 == refused.returncode
+    assert "a drill's kit, on a machine that runs real stops" in refused.stderr
+    assert "a drill's kit" not in meant.stderr
     assert here.is_untouched()

@@ -58,7 +58,7 @@ def test_a_stop_whose_executor_was_killed_is_finished_and_undone_by_the_next(
         assert hierarchy is not None
 
         assert [CONTAINED] * 3 == [outcome(one) for one in ended.values()]
-        assert 60 == list(back.objects.values()).count(Outcome.CANNOT)
+        assert 60 == list(back.objects.values()).count(Outcome.ENDED)
         assert [Outcome.RESTORED] == list(uncut.objects.values())
         assert 0 == hierarchy.inode(tree.of(target).hold)
         assert not hierarchy.is_set_to_freeze(agent.sandbox.cgroup)

@@ -15,8 +15,9 @@ from breakglass.model.action import (
 )
 from breakglass.model.resource import Resource, State
 from breakglass.provider import Connection, Outcome, Reversal
-from breakglass_host import cgroup, hold, tree
+from breakglass_host import cgroup, hold, membership, tree
 from breakglass_host.actions.freeze import flag, lost_exclusivity, processes, read_tree
+from breakglass_host.tree import Tree
 
 SPEC = ActionSpec(
     name="host.cgroup.kill_tree",
@@ -43,8 +44,10 @@ def judge_ended(resource: Resource, state: State) -> Judgement:
     if why := lost_exclusivity(state):
         return Judgement(Verdict.UNKNOWN, f"not the agent's alone: {why}", Grade.NONE)
     found = processes(state)
-    if found or any(flag(state, path, "populated") for path in (wanted.hold, wanted.cgroup)):
+    if _is_left(wanted, state):
         return Judgement(Verdict.NOT_CONTAINED, f"{len(found)} processes of the agent still live")
+    if why := _strays(state):
+        return Judgement(Verdict.UNKNOWN, why, Grade.NONE)
     if limit := resource.params.get("limit"):
         return Judgement(Verdict.CONTAINED, f"nothing that is known of it runs, but {limit}", Grade.NONE)
     if wanted.hold:
@@ -52,11 +55,39 @@ def judge_ended(resource: Resource, state: State) -> Judgement:
     return Judgement(Verdict.CONTAINED, "two scans found nothing of the agent left")
 
 
+def _is_left(wanted: Tree, state: State) -> bool:
+    return bool(processes(state)) or any(
+        flag(state, path, "populated") for path in (wanted.hold, wanted.cgroup)
+    )
+
+
+def _strays(state: State) -> str:
+    """Say which processes appeared since planning that may be copies; empty: none."""
+    found = state.objects.get("strays")
+    if not isinstance(found, list) or not found:
+        return ""
+    return (
+        f"process {found[0]} is of its user and nobody else started it: it may be a copy that left its cgroup"
+    )
+
+
+def _end(wanted: Tree) -> None:
+    """Gather, then kill; one that escapes for as long as we look must not keep the others alive."""
+    try:
+        hold.gather(wanted)
+    except Denied:
+        raise
+    except ProviderError:
+        hold.end(wanted)
+        raise
+    hold.end(wanted)
+
+
 def ended(before: State, now: State) -> Reversal:
     """Say of each process that it cannot be brought back."""
     alive = processes(now)
     outcomes = {
-        f"process:{name}": Outcome.ALREADY if name in alive else Outcome.CANNOT for name in processes(before)
+        f"process:{name}": Outcome.ALREADY if name in alive else Outcome.ENDED for name in processes(before)
     }
     return Reversal(outcomes, "an ended process cannot be brought back: its owner must start the agent again")
 
@@ -72,22 +103,17 @@ class KillTree:
 
     def observe(self, resource: Resource) -> State:
         """Read the members, the tree's own cgroup and its hold."""
-        return read_tree(tree.of(resource), cgroup.find())
+        return read_tree(tree.of(resource), cgroup.find(), resource.params)
 
     def apply(self, resource: Resource, before: State, token: str) -> None:  # noqa: ARG002 - the kernel takes no client token; the writes are idempotent
         """Kill the gathered tree; what appeared since the freeze is gathered first."""
-        if why := lost_exclusivity(before):
-            raise Denied(f"refused: {why}")
         wanted = tree.of(resource)
-        try:
-            hold.gather(wanted)
-        except Denied:
-            raise
-        except ProviderError:
-            # One that escapes for as long as we look must not keep the others alive.
-            hold.end(wanted)
-            raise
-        hold.end(wanted)
+        if why := lost_exclusivity(before):
+            _end(membership.what_is_left(wanted, why))
+            raise Denied(f"refused: {why}; the rest is ended")
+        if not _is_left(wanted, before) and (why := _strays(before)):
+            raise Denied(why)
+        _end(wanted)
 
     def judge(self, resource: Resource, state: State) -> Judgement:
         """Contained: populated 0 and nothing of the agent left."""

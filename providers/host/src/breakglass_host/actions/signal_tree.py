@@ -20,6 +20,7 @@ from breakglass.provider import Connection, Outcome, Reversal
 from breakglass_host import cgroup, membership, signals, tree
 from breakglass_host.actions.end_tree import ended, judge_ended
 from breakglass_host.actions.freeze import lost_exclusivity, processes, read_tree
+from breakglass_host.tree import Tree
 
 PAUSE_SPEC = ActionSpec(
     name="host.process.pause_tree",
@@ -56,9 +57,10 @@ STOP_SPEC = ActionSpec(
 )
 
 
-def _refuse(before: State) -> None:
-    if why := lost_exclusivity(before):
-        raise Denied(f"refused: {why}")
+def _wanted(resource: Resource, why: str) -> Tree:
+    """Return the tree, without what is not the agent's alone any more."""
+    found = tree.of(resource)
+    return membership.what_is_left(found, why) if why else found
 
 
 class PauseTree:
@@ -75,10 +77,11 @@ class PauseTree:
         return read_tree(tree.of(resource), cgroup.find())
 
     def apply(self, resource: Resource, before: State, token: str) -> None:  # noqa: ARG002 - signals take no client token; repeating them is harmless
-        """Stop every member; refuses when the tree is not the agent's alone any more."""
-        _refuse(before)
-        wanted = tree.of(resource)
+        """Stop every member; what is not the agent's alone any more is left out, and then refused."""
+        wanted = _wanted(resource, why := lost_exclusivity(before))
         signals.stop_until_still(lambda: membership.look(wanted), uid=wanted.uid, within_s=2.0)
+        if why:
+            raise Denied(f"refused: {why}; the rest is stopped")
 
     def judge(self, resource: Resource, state: State) -> Judgement:
         """Contained: each member that is known is stopped; a tree that is not closed proves no more."""
@@ -97,7 +100,7 @@ class PauseTree:
         was, is_now, outcomes = _stopped(before), _stopped(now), {}
         for key, was_stopped in was.items():
             if key not in alive:
-                outcomes[key] = Outcome.CANNOT
+                outcomes[key] = Outcome.ENDED
             elif was_stopped or not is_now.get(key, False):
                 outcomes[key] = Outcome.ALREADY
             else:
@@ -132,11 +135,12 @@ class StopTree:
         return read_tree(tree.of(resource), cgroup.find())
 
     def apply(self, resource: Resource, before: State, token: str) -> None:  # noqa: ARG002 - signals take no client token; repeating them is harmless
-        """Kill every member; refuses when the tree is not the agent's alone any more."""
-        _refuse(before)
-        wanted = tree.of(resource)
+        """Kill every member; what is not the agent's alone any more is left out, and then refused."""
+        wanted = _wanted(resource, why := lost_exclusivity(before))
         first = wanted.root if wanted.pidns else None
         signals.kill_until_gone(lambda: membership.look(wanted), uid=wanted.uid, first=first, within_s=3.0)
+        if why:
+            raise Denied(f"refused: {why}; the rest is ended")
 
     def judge(self, resource: Resource, state: State) -> Judgement:
         """Contained: nothing of the tree lives, where the tree is closed."""

@@ -1,0 +1,56 @@
+"""Before a run is sealed every proven step is read once more: what was undone meanwhile is not contained."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from breakglass.journal.history import replay
+from breakglass.journal.reader import read_journal
+from breakglass.journal.writer import Journal
+from breakglass.model.action import Verdict
+from breakglass.provider import Provider
+from breakglass.testing.fake_cloud import FakeProvider, Faults
+from breakglass.usecases.last_read import read_once_more
+from breakglass.verify.judge import assess
+from tests.engine.test_threads import CLOCK, cloud, quick, run
+from tests.engine.worlds import plan_for
+
+
+@pytest.mark.parametrize(
+    ("undone", "reads", "expected"),
+    [(False, True, Verdict.CONTAINED), (True, True, Verdict.NOT_CONTAINED), (False, False, Verdict.UNKNOWN)],
+)
+def test_a_proof_that_no_longer_holds_is_taken_back(
+    tmp_path: Path, *, undone: bool, reads: bool, expected: Verdict
+) -> None:
+    """The agent makes its key work again after the proof; or the cloud cannot be read any more."""
+    world = cloud(2)
+    provider: Provider = FakeProvider(world)
+    plan = quick(plan_for(FakeProvider(world)))
+    _, histories = run(tmp_path, plan, provider)
+    assert assess(plan, histories).verdict is Verdict.CONTAINED
+
+    if undone:
+        world.set_key("bot-1", "key-1", active=True)
+    if not reads:
+        world.faults = Faults(transient=1.0)
+    with Journal.reopen(tmp_path / "journal.jsonl", CLOCK) as journal:
+        read_once_more(plan, histories, journal, {0: provider})
+
+    after = replay(read_journal(tmp_path / "journal.jsonl").records)
+    assert expected is assess(plan, after).verdict
+
+
+def test_a_step_whose_provider_is_gone_cannot_be_read_again(tmp_path: Path) -> None:
+    """No connection is no answer: unknown."""
+    world = cloud(1)
+    plan = quick(plan_for(FakeProvider(world)))
+    _, histories = run(tmp_path, plan, FakeProvider(world))
+
+    with Journal.reopen(tmp_path / "journal.jsonl", CLOCK) as journal:
+        read_once_more(plan, histories, journal, {})
+
+    after = replay(read_journal(tmp_path / "journal.jsonl").records)
+    assert Verdict.UNKNOWN is assess(plan, after).verdict
