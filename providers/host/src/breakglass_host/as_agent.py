@@ -15,7 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from breakglass.canon import Json, JsonObject
-from breakglass_host import membership, procfs, tree
+from breakglass_host import exclusive, membership, tree
 
 _SETGROUPS = {"x86_64": 116, "aarch64": 159}
 """The raw system call: the C library's own changes every thread of the process (nptl(7))."""
@@ -44,7 +44,7 @@ def identity(settings: JsonObject, incident: str) -> Identity | None:
     wanted = tree.named(settings)
     uid = wanted.uid
     if uid is None:
-        found = {uid for one in membership.members(settings, incident) for uid in procfs.uids(one.pid)}
+        found = users(settings, incident)
         uid = found.pop() if len(found) == 1 else None
     if not uid or uid == os.geteuid():
         return None
@@ -54,6 +54,11 @@ def identity(settings: JsonObject, incident: str) -> Identity | None:
         return Identity(uid, uid, (), "")
     groups = os.getgrouplist(account.pw_name, account.pw_gid)
     return Identity(uid, account.pw_gid, tuple(sorted(set(groups))), account.pw_name)
+
+
+def users(settings: JsonObject, incident: str) -> set[int]:
+    """Return whom the agent's processes run as now; it cannot add to that by starting set-id programs."""
+    return exclusive.users_of(membership.members(settings, incident))
 
 
 def from_params(params: JsonObject) -> Identity | None:

@@ -7,10 +7,11 @@ Asked when planning and again when running. What is protected in any case: this 
 from __future__ import annotations
 
 import os
-from collections.abc import Collection
+import stat
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
-from breakglass_host import procfs
+from breakglass_host import procfs, subuid
 from breakglass_host.cgroup import Hierarchy, is_at_or_below
 from breakglass_host.procfs import Process, Table
 from breakglass_host.tree import Tree
@@ -71,14 +72,33 @@ def probe_pids(hierarchy: Hierarchy, path: str) -> set[int]:
 def _other_users(inside: set[int], wanted: Tree, table: Table) -> str:
     """Say whose processes stand beside the agent's, by those that nobody inside started."""
     heads = [table[pid] for pid in inside if pid in table and table[pid].ppid not in inside]
-    users = {one.pid: procfs.uids(one.pid) for one in heads if one.alive}
+    users = {one: found for one in heads if one.alive and (found := procfs.uids(one.pid))}
     if wanted.uid is not None:
-        for one in heads:
-            if users.get(one.pid) and wanted.uid not in users[one.pid]:
+        for one, found in users.items():
+            if not _is_of(found, wanted.uid) and not _runs_set_id(one):
                 return f"process {one.pid} ({one.name}) is not of user {wanted.uid}"
-    elif len({min(found) for found in users.values() if found}) > 1:
-        return "it holds processes of several users"
-    return ""
+        return ""
+    return "it holds processes of several users" if len(users_of(users)) > 1 else ""
+
+
+def users_of(members: Iterable[Process]) -> set[int]:
+    """Return the users that these processes run as, without those that a user can take by itself."""
+    found = {min(uids) for one in members if (uids := procfs.uids(one.pid)) and not _runs_set_id(one)}
+    return {uid for uid in found if not any(_is_of({uid}, other) for other in found - {uid})}
+
+
+def _is_of(uids: Collection[int], user: int) -> bool:
+    """Return whether one of the uids is the user's, or one that the user may map in a container."""
+    return user in uids or any(uid in part for part in subuid.ranges(user) for uid in uids)
+
+
+def _runs_set_id(one: Process) -> bool:
+    """Return whether it got its user from a set-id program, which anybody in the cgroup can start."""
+    try:
+        mode = os.stat(f"/proc/{one.pid}/exe").st_mode  # noqa: PTH116 - the link of /proc names the inode
+    except OSError:
+        return False
+    return bool(mode & (stat.S_ISUID | stat.S_ISGID))
 
 
 def uid_is_shared(hierarchy: Hierarchy | None, wanted: Tree, table: Table) -> tuple[str, ...]:
@@ -114,7 +134,7 @@ def _anchored(hierarchy: Hierarchy | None, wanted: Tree, table: Table) -> set[in
 
 def _is_still_outside(one: Process, wanted: Tree) -> bool:
     """Look again: it may have ended, or been moved into the hold, while the lists were read."""
-    own = procfs.cgroup(one.pid) or "/"
+    own = procfs.cgroup_of(one) or "/"
     inside = any(path and is_at_or_below(own, path) for path in (wanted.cgroup, wanted.hold))
     return not inside and procfs.is_same(one)
 
@@ -144,6 +164,21 @@ def root_is_protected(wanted: Tree, table: Table) -> tuple[str, ...]:
         return ()
     found = refusal(procfs.descendants(table, [wanted.pid]), table)
     return (f"pid file: {found}",) if found else ()
+
+
+def root_is_foreign(wanted: Tree) -> tuple[str, ...]:
+    """Say why the process of the pid file is none of the agent's, who may have written it; empty: it is.
+
+    Asked when planning alone: once it is signed, who it is cannot change.
+    """
+    root = wanted.root
+    if root is None or not (wanted.cgroup or wanted.uid is not None):
+        return ()
+    own, uids = procfs.cgroup_of(root) or "/", procfs.uids(root.pid)
+    is_inside = any(path and is_at_or_below(own, path) for path in (wanted.cgroup, wanted.hold))
+    if is_inside or (wanted.uid is not None and _is_of(uids, wanted.uid)):
+        return ()
+    return (f"pid file: process {root.pid} ({root.name}) is neither in the agent's cgroup nor of its user",)
 
 
 def netns_is_whole(inode: int, member_pids: Collection[int], table: Table) -> bool:

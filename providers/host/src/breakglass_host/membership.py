@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from breakglass.canon import JsonObject
+from breakglass.errors import Denied
 from breakglass_host import cgroup, exclusive, procfs, subuid, tree
 from breakglass_host.cgroup import Hierarchy
 from breakglass_host.procfs import Process, Table
@@ -40,6 +41,13 @@ def resolve(settings: JsonObject, incident: str) -> Resolved:
     wanted, table, hierarchy = tree.named(settings), procfs.scan(), cgroup.find()
     if cgroup.writable() is not None:
         wanted = replace(wanted, hold=tree.hold_path(wanted.name, incident))
+    foreign = exclusive.root_is_foreign(wanted)
+    found = own_part(_without_root(wanted) if foreign else wanted, hierarchy, table)
+    return Resolved(found.tree, (*foreign, *found.shared))
+
+
+def own_part(wanted: Tree, hierarchy: Hierarchy | None, table: Table) -> Resolved:
+    """Reduce a tree to what holds nothing but the agent now."""
     shared: list[str] = []
     found = wanted
     if wanted.cgroup and (why := exclusive.cgroup_is_shared(hierarchy, wanted, table)):
@@ -50,8 +58,24 @@ def resolve(settings: JsonObject, incident: str) -> Resolved:
         found = replace(found, uid=None)
     if wanted.pid is not None and (why := exclusive.root_is_protected(wanted, table)):
         shared.extend(why)
-        found = replace(found, pid=None, pidns=0, start=0, boot="")
+        found = _without_root(found)
     return Resolved(found, tuple(shared))
+
+
+def what_is_left(wanted: Tree, why: str) -> Tree:
+    """Return what is still the agent's alone, now that a part of the tree is not: that part is left out.
+
+    Raises:
+        Denied: nothing is left.
+    """
+    left = own_part(wanted, cgroup.find(), procfs.scan())
+    if left.empty:
+        raise Denied(f"refused: {why}")
+    return left.tree
+
+
+def _without_root(wanted: Tree) -> Tree:
+    return replace(wanted, pid=None, pidns=0, start=0, boot="")
 
 
 def members(settings: JsonObject, incident: str = "") -> tuple[Process, ...]:

@@ -81,7 +81,7 @@ def propose(connection: Connection, found: Found, snapshots: tuple[str, ...]) ->
     cut, cut_doors = _egress(connection, found)
     waits = (WaitFor(found.freeze_key, FREEZE_WAIT_S), *(WaitFor(key, SNAPSHOT_WAIT_S) for key in snapshots))
     steps = (_stop(found, is_first=True), *cut, _stop(found, is_first=False, after=waits))
-    doors = (*_absent(found), *_privileged(found), *cut_doors, *_strays(found))
+    doors = (*_absent(found), *_privileged(found), *cut_doors, *_shared(found), *_strays(found))
     return Proposed(steps, doors, not_touched)
 
 
@@ -109,7 +109,7 @@ def _stop(found: Found, *, is_first: bool, after: tuple[WaitFor, ...] = ()) -> P
     return Proposal(
         key=found.freeze_key if is_first else found.kill_key,
         action=spec.name,
-        target=_target(found, "process-tree"),
+        target=_target(found, "process-tree", extra=_known_strays(found)),
         after=after,
         best_grade=Grade.NONE if found.limit else None,
         deadline_s=_DEADLINES["freeze" if is_first else "kill"],
@@ -183,19 +183,42 @@ def _absent(found: Found) -> tuple[ProposedDoor, ...]:
     return (ProposedDoor(door),)
 
 
-def _strays(found: Found) -> tuple[ProposedDoor, ...]:
-    """Name processes that may be copies, where the inventory names a cgroup and no user."""
+def _shared(found: Found) -> tuple[ProposedDoor, ...]:
+    """Keep open what the inventory names and nobody may stop: copies may stand among the neighbours."""
+    remedy = "move the neighbour away, or correct the inventory; then stop it again"
+    reason = "the inventory says that it is the agent's, and it is not the agent's alone: it is not touched"
+    return tuple(
+        ProposedDoor(Door(DoorKind.NO_STEP, _words(why), reason, remedy, "", (), Verdict.UNKNOWN))
+        for why in found.resolved.shared
+    )
+
+
+def _known_strays(found: Found) -> dict[str, Json]:
+    """Return whose processes may be copies, and which ones stood there when planning."""
+    users: list[Json] = [*sorted(_users(found))]
+    known: list[Json] = [one.id for one in _orphans(found)]
+    return {"users": users, "strays": known}
+
+
+def _users(found: Found) -> set[int]:
+    theirs = {uid for one in found.members for uid in procfs.uids(one.pid)}
+    return theirs - {0, os.geteuid(), exclusive.NOBODY}
+
+
+def _orphans(found: Found) -> tuple[Process, ...]:
     wanted = found.resolved.tree
     if wanted.uid is not None or not wanted.cgroup:
         return ()
-    table, known = procfs.scan(), {one.pid for one in found.members}
-    users = {uid for pid in known for uid in procfs.uids(pid)} - {0, os.geteuid(), exclusive.NOBODY}
-    strays = exclusive.orphans(users, known, table)
+    return exclusive.orphans(_users(found), {one.pid for one in found.members}, procfs.scan())
+
+
+def _strays(found: Found) -> tuple[ProposedDoor, ...]:
+    """Name processes that may be copies, where the inventory names a cgroup and no user."""
     reason = "may be copies that the agent made: they are of its user, and nobody else started them"
     remedy = "name the user in the inventory, if it is the agent's alone"
     return tuple(
         ProposedDoor(
             Door(DoorKind.NO_STEP, f"process {one.id} ({one.name})", reason, remedy, "", (), Verdict.UNKNOWN)
         )
-        for one in strays[:20]
+        for one in _orphans(found)[:20]
     )

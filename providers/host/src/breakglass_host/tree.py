@@ -158,16 +158,25 @@ def short(name: str) -> str:
 
 
 def _root(pid_file: str) -> Process | None:
-    """Read a pid file, which the agent may have written itself: only a live process counts."""
+    """Read a pid file, which the agent may have written itself, or put a link in its place.
+
+    Only a live process counts, and of a file that is not root's only one of that file's owner.
+    """
     try:
+        if any(
+            part.is_symlink() and part.lstat().st_uid for part in (Path(pid_file), *Path(pid_file).parents)
+        ):
+            return None
         with Path(pid_file).open("rb") as file:
-            text = file.read(32).strip()
+            text, owner = file.read(32).strip(), os.fstat(file.fileno()).st_uid
     except OSError:
         return None
     if not re.fullmatch(rb"[1-9]\d{0,9}", text):
         return None
     found = procfs.process(int(text))
-    return found if found is not None and found.alive else None
+    if found is None or not found.alive:
+        return None
+    return found if owner in {0, os.geteuid()} | procfs.uids(found.pid) else None
 
 
 def _own_pid_namespace(root: Process) -> int:

@@ -64,14 +64,16 @@ class CutEgress:
         return State(objects, complete=not lost, note=f"cannot look into {', '.join(lost)}" if lost else "")
 
     def apply(self, resource: Resource, before: State, token: str) -> None:  # noqa: ARG002 - nftables takes no client token; the transaction is idempotent
-        """Load the rules, then destroy what is held; refuses when the cgroup or user is shared by now."""
+        """Load the rules, then destroy what is held; a cgroup or user that is shared by now is left out."""
         wanted, hierarchy = tree.of(resource), cgroup.find()
         if why := shared_now(wanted, hierarchy, procfs.scan()):
-            raise Denied(f"refused: {why[0]}")
+            wanted = membership.what_is_left(wanted, why[0])
         reachable = [net for net in _nets(resource) if netns.reach(net.inode, net.pids)]
         errors = [_cut(resource, wanted, net, hierarchy) for net in reachable]
         if words := [word for word in errors if word]:
             raise ProviderError(words[0])
+        if why:
+            raise Denied(f"refused: {why[0]}; the rest is cut")
 
     def judge(self, resource: Resource, state: State) -> Judgement:
         """Contained: every namespace holds the rules for what is there now, and no socket is left."""

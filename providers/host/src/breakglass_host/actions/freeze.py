@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from breakglass.canon import Json
+from breakglass.canon import Json, JsonObject
 from breakglass.errors import Denied
 from breakglass.model.action import (
     ActionSpec,
@@ -42,8 +42,8 @@ SPEC = ActionSpec(
 )
 
 
-def read_tree(wanted: Tree, hierarchy: Hierarchy | None) -> State:
-    """Read the members, the tree's own cgroup and its hold."""
+def read_tree(wanted: Tree, hierarchy: Hierarchy | None, params: JsonObject | None = None) -> State:
+    """Read the members, the tree's own cgroup and its hold; with the signed parameters, also its strays."""
     seen = membership.look(wanted)
     objects: dict[str, Json] = {}
     inside: dict[str, set[int]] = {}
@@ -58,9 +58,22 @@ def read_tree(wanted: Tree, hierarchy: Hierarchy | None) -> State:
         objects[f"process:{one.id}"] = {"name": one.name, "cgroup": own or "", "state": one.state}
     if shared := shared_now(wanted, hierarchy, seen.table):
         objects["shared"] = list(shared)
+    if strays := _strays(wanted, seen, params or {}):
+        objects["strays"] = strays
     if seen.torn:
         return State(objects, complete=False, note="processes come and go faster than /proc can be read")
     return State(objects, complete=1 in seen.table or wanted.pidns != 0, note="process 1 is hidden")
+
+
+def _strays(wanted: Tree, seen: membership.Seen, params: JsonObject) -> list[Json]:
+    """Return what may have left the cgroup since planning, where nothing but the cgroup is named."""
+    users, known = params.get("users"), params.get("strays")
+    if wanted.uid is not None or not isinstance(users, list) or not isinstance(known, list):
+        return []
+    theirs = {one for one in users if isinstance(one, int)}
+    found = exclusive.orphans(theirs, {one.pid for one in seen.members}, seen.table)
+    new: list[Json] = [one.id for one in found if one.id not in known]
+    return new[:20]
 
 
 def shared_now(wanted: Tree, hierarchy: Hierarchy | None, table: procfs.Table) -> tuple[str, ...]:
@@ -127,10 +140,12 @@ class FreezeTree:
         return read_tree(tree.of(resource), cgroup.find())
 
     def apply(self, resource: Resource, before: State, token: str) -> None:  # noqa: ARG002 - the kernel takes no client token; the writes are idempotent
-        """Freeze and gather; refuses when the tree is not the agent's alone any more."""
+        """Freeze and gather; what is not the agent's alone any more is left out, and then refused."""
+        wanted = tree.of(resource)
         if why := lost_exclusivity(before):
-            raise Denied(f"refused: {why}")
-        hold.gather(tree.of(resource))
+            hold.gather(membership.what_is_left(wanted, why))
+            raise Denied(f"refused: {why}; the rest is frozen")
+        hold.gather(wanted)
 
     def judge(self, resource: Resource, state: State) -> Judgement:
         """Contained: the hold is frozen and no member is outside of it, or nothing of the tree runs."""
@@ -162,7 +177,7 @@ class FreezeTree:
         outcomes[f"cgroup:{wanted.hold}"] = (
             (Outcome.RESTORED if was_there else Outcome.ALREADY) if gone else Outcome.DRIFTED
         )
-        ended = sum(1 for outcome in outcomes.values() if outcome is Outcome.CANNOT)
+        ended = sum(1 for outcome in outcomes.values() if outcome is Outcome.ENDED)
         reason = f"{ended} processes have ended: their owner must start them again" if ended else "thawed"
         return Reversal(outcomes, reason)
 
@@ -174,7 +189,7 @@ class FreezeTree:
 def _put_back(hierarchy: Hierarchy, wanted: Tree, name: str, path: str, now: dict[str, str]) -> Outcome:
     """Move one process that the stop gathered back to its first cgroup."""
     if name not in now:
-        return Outcome.CANNOT
+        return Outcome.ENDED
     if not cgroup.is_at_or_below(now[name], wanted.hold):
         return Outcome.ALREADY
     back = path if not cgroup.is_at_or_below(path, wanted.hold) else wanted.cgroup or "/"

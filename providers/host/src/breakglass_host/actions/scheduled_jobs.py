@@ -19,7 +19,7 @@ from breakglass.model.action import (
 from breakglass.model.plan import Door, DoorKind, NotTouched
 from breakglass.model.resource import Resource, State
 from breakglass.provider import Connection, Outcome, Proposal, ProposedDoor, Reversal
-from breakglass_host import as_agent, safepath, schedules, setaside
+from breakglass_host import as_agent, safepath, schedules, setaside, tree
 from breakglass_host.proposed import Proposed
 from breakglass_host.setaside import Place
 
@@ -137,7 +137,9 @@ def propose(connection: Connection, freeze_key: str | None, kill_key: str) -> Pr
     doors = _system_jobs(who.account) if who and who.account and os.geteuid() == 0 else ()
     if not found.crontab and not found.at_spool:
         why = "the agent has no user of its own here that cron or at would run jobs for"
-        return Proposed((), doors, (NotTouched("crontabs and at jobs", why),))
+        is_open = freeze_key is not None and not tree.setting(settings, "user")
+        unknown = _unknown_user(as_agent.users(settings, connection.incident)) if is_open else ()
+        return Proposed((), (*doors, *unknown), (NotTouched("crontabs and at jobs", why),))
     for path in (found.crontab, found.at_spool):
         if path and (why := safepath.complaint(path)):
             name = f"scheduled jobs in {safepath.shown(path)[:500]}"
@@ -153,6 +155,23 @@ def propose(connection: Connection, freeze_key: str | None, kill_key: str) -> Pr
         target=Resource("scheduled-jobs", crontab or f"{at_spool} of {params.get('uid')}", label, params),
     )
     return Proposed((step,), doors)
+
+
+def _unknown_user(users: set[int]) -> tuple[ProposedDoor, ...]:
+    """Keep open whose jobs would start the agent again, where its processes do not tell one user."""
+    if users <= {0, os.geteuid()} and users:
+        return ()
+    why = f"its processes run as users {sorted(users)}" if users else "nothing of it runs now"
+    door = Door(
+        DoorKind.NO_STEP,
+        "crontabs and at jobs",
+        f"{why}, and the inventory does not name its user: its jobs, if it has any, start it again",
+        "name the user in the inventory, then stop it again",
+        "",
+        (),
+        Verdict.UNKNOWN,
+    )
+    return (ProposedDoor(door),)
 
 
 def _system_jobs(account: str) -> tuple[ProposedDoor, ...]:
