@@ -18,6 +18,8 @@ from breakglass_host import procfs
 
 _FILE_SYSTEM = "/sys/fs/cgroup"
 _GONE = frozenset({errno.ENOENT, errno.ENODEV})
+_MANY = 300
+"""Whoever a cgroup was delegated to can make as many below it as it likes, and listing each takes 0.03 ms."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,15 +101,29 @@ class Hierarchy:
 
     def pids(self, path: str) -> set[int]:
         """Return every process in it and below it; of a threaded one its domain tells (EOPNOTSUPP)."""
+        return set(self.places(path))
+
+    def places(self, path: str) -> dict[int, str]:
+        """Return the cgroup of every process in it and below it."""
         return self._ids(path, "cgroup.procs")
 
-    def _ids(self, path: str, name: str) -> set[int]:
-        found: set[int] = set()
-        for folder, _, _ in os.walk(self.folder(path)):
-            data = procfs.read(f"{folder}/{name}") or b""
-            found.update(int(line) for line in data.split())
-        found.discard(0)
-        return found
+    def _ids(self, path: str, name: str) -> dict[int, str]:
+        """List the tree of cgroups; where somebody made it too wide or too deep, ask each process."""
+        found: dict[int, str] = {}
+        failed: list[OSError] = []
+        if self._descendants(path) <= _MANY:
+            for folder, _, _ in os.walk(self.folder(path), onerror=failed.append):
+                data = procfs.read(f"{folder}/{name}") or b""
+                found.update(dict.fromkeys(map(int, data.split()), folder[len(self.mount) :]))
+            found.pop(0, None)
+            if all(error.errno in _GONE for error in failed):
+                return found
+        places = ((pid, procfs.cgroup(pid)) for pid in procfs.pids())
+        return found | {pid: own for pid, own in places if own is not None and is_at_or_below(own, path)}
+
+    def _descendants(self, path: str) -> int:
+        words = (procfs.read(f"{self.folder(path)}/cgroup.stat") or b"").split()
+        return int(words[1]) if words[:1] == [b"nr_descendants"] else 0
 
     def below(self, path: str) -> tuple[str, ...]:
         """Return the cgroup and those below it, by path."""

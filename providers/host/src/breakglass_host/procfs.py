@@ -130,7 +130,7 @@ def scan_whole() -> Scan:
     found: dict[int, Process] = {}
     done: set[int] = set()
     for _ in range(_LISTINGS):
-        new = _pids() - done
+        new = pids() - done
         gone = _read_into(found, new)
         if done and not gone:
             return Scan(found, torn=False)
@@ -142,7 +142,8 @@ _LISTINGS = 30
 """A listing takes about 0.3 ms: on a busy machine one of these finds a moment without a fork."""
 
 
-def _pids() -> set[int]:
+def pids() -> set[int]:
+    """Return the id of every process, threads of the kernel among them."""
     return {int(name) for name in os.listdir("/proc") if name.isdecimal()}  # noqa: PTH208 - a Path for each process is too slow before a freeze
 
 

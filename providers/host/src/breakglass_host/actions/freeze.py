@@ -46,15 +46,16 @@ def read_tree(wanted: Tree, hierarchy: Hierarchy | None, params: JsonObject | No
     """Read the members, the tree's own cgroup and its hold; with the signed parameters, also its strays."""
     seen = membership.look(wanted)
     objects: dict[str, Json] = {}
-    inside: dict[str, set[int]] = {}
+    inside: dict[int, str] = {}
     if hierarchy is not None:
         for path in dict.fromkeys((wanted.cgroup, wanted.hold)):
             if path:
                 objects[f"cgroup:{path}"] = read_cgroup(hierarchy, path)
-                inside[path] = hierarchy.pids(path)
+                inside |= hierarchy.places(path)
     for one in seen.members:
-        known = next((path for path, pids in inside.items() if one.pid in pids), None)
-        own = procfs.cgroup_of(one) if one.headless or known is None else known
+        own = inside.get(one.pid)
+        if one.headless or own is None:
+            own = procfs.cgroup_of(one)
         objects[f"process:{one.id}"] = {"name": one.name, "cgroup": own or "", "state": one.state}
     if shared := shared_now(wanted, hierarchy, seen.table):
         objects["shared"] = list(shared)
@@ -192,8 +193,15 @@ def _put_back(hierarchy: Hierarchy, wanted: Tree, name: str, path: str, now: dic
         return Outcome.ENDED
     if not cgroup.is_at_or_below(now[name], wanted.hold):
         return Outcome.ALREADY
-    back = path if not cgroup.is_at_or_below(path, wanted.hold) else wanted.cgroup or "/"
-    return Outcome.RESTORED if hierarchy.move(int(name.partition("@")[0]), back) else Outcome.DRIFTED
+    pid, top = int(name.partition("@")[0]), wanted.cgroup or "/"
+    # A cgroup of its own below may be gone since, or take no processes any more: then the one above.
+    for back in (top if cgroup.is_at_or_below(path, wanted.hold) else path, top):
+        try:
+            if hierarchy.move(pid, back):
+                return Outcome.RESTORED
+        except OSError:
+            continue
+    return Outcome.DRIFTED
 
 
 def _thaw(hierarchy: Hierarchy, path: str, before: State, now: State) -> Outcome:
