@@ -73,14 +73,15 @@ def other_net(host: str, port: int) -> None:
     _sleep()
 
 
-def held_socket(host: str, port: int) -> None:
-    """Hold a full socket of the first network namespace and be in another one."""
+def full_socket(host: str, port: int, *, hide: bool) -> None:
+    """Hold a socket that is full of what its peer does not read, and be in another network namespace."""
     one = socket.create_connection((host, port), timeout=5)
     one.settimeout(0)
     with contextlib.suppress(BlockingIOError):
         while True:
             one.send(b"x" * 65536)
-    _libc.unshare(_CLONE_NEWUSER | _CLONE_NEWNET)
+    if hide:
+        _libc.unshare(_CLONE_NEWUSER | _CLONE_NEWNET)
     Path("full").write_text("full")
     _sleep()
 
@@ -131,8 +132,10 @@ def main() -> None:
     for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
         signal.signal(number, signal.SIG_IGN)
     mode, *rest = sys.argv[1:]
-    if mode in ("other_net", "held_socket"):
-        {"other_net": other_net, "held_socket": held_socket}[mode](rest[0], int(rest[1]))
+    if mode == "other_net":
+        other_net(rest[0], int(rest[1]))
+    elif mode in ("held_socket", "full_socket"):
+        full_socket(rest[0], int(rest[1]), hide=mode == "held_socket")
     elif mode == "huge_environment":
         huge_environment(int(rest[0]))
     else:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from breakglass.canon import Json
-from breakglass_host import exclusive, netns, procfs, sockets_abroad
+from breakglass_host import exclusive, netns, nft, procfs, sockets_abroad
 from breakglass_host.cgroup import Hierarchy
 from breakglass_host.procfs import Process, Table
 from breakglass_host.tree import Tree
@@ -22,7 +22,7 @@ class How(StrEnum):
     MATCH = "match"
     """By the cgroup or the user that are the agent's alone."""
     SHARED = "shared"
-    """Not at all: a rule would cut neighbours off."""
+    """Not at all: a rule would cut neighbours off, or nft is missing. Only what is held can be destroyed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +73,8 @@ def _of_process(one: Process) -> set[int]:
 
 def _how(wanted: Tree, inode: int, alone: set[int], table: Table) -> How:
     """Decide anew each time that members live in it; an empty one stays what it was."""
+    if nft.program() is None:
+        return How.SHARED
     if os.geteuid() != 0 and inode == procfs.namespace(os.getpid(), "net"):
         return How.SHARED
     if exclusive.netns_is_whole(inode, alone, table):

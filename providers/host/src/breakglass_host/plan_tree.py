@@ -122,8 +122,8 @@ def _egress(connection: Connection, found: Found) -> tuple[tuple[Proposal, ...],
     """Propose the cut where the agent's traffic can be told apart; else say that it is not cut."""
     is_shared = any(net.how is How.SHARED for net in found.nets)
     ended_by = () if found.limit else (found.kill_key,)
-    if nft.program() is None or (is_shared and os.geteuid() != 0) or not found.nets:
-        why = "nft is not installed" if nft.program() is None else egress.SHARED_REASON
+    why = egress.NO_NFT_REASON if nft.program() is None else egress.SHARED_REASON
+    if (is_shared and os.geteuid() != 0) or not found.nets:
         name = f"egress of {found.resolved.tree.name}"
         remedy = "it ends with the agent's processes"
         door = Door(DoorKind.NO_STEP, name, why, remedy, "", (), Verdict.UNKNOWN)
@@ -131,6 +131,7 @@ def _egress(connection: Connection, found: Found) -> tuple[tuple[Proposal, ...],
     nets: list[Json] = [{"netns": net.inode, "how": net.how.value} for net in found.nets]
     limit = found.limit or "; ".join(found.privilege.network)
     extra: dict[str, Json] = {"nets": nets, "table": nft.table_name(connection.incident), "limit": limit}
+    extra |= {"uncut": why} if is_shared else {}
     step = Proposal(
         key=f"egress:{found.resolved.tree.name}",
         action=egress.SPEC.name,

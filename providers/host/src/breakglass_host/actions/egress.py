@@ -43,6 +43,7 @@ SPEC = ActionSpec(
     ),
 )
 SHARED_REASON = "shared: egress not cut"
+NO_NFT_REASON = "nft is not installed: egress not cut"
 
 
 class CutEgress:
@@ -91,9 +92,8 @@ class CutEgress:
             elif missing - set(_items(value.get("armed"))) or not missing:
                 return Judgement(Verdict.NOT_CONTAINED, f"the rules are not in place in {key}")
         if shared:
-            return Judgement(
-                Verdict.CONTAINED, f"{SHARED_REASON}; the held connections are destroyed", Grade.NONE
-            )
+            uncut = resource.params.get("uncut") or SHARED_REASON
+            return Judgement(Verdict.CONTAINED, f"{uncut}; the held connections are destroyed", Grade.NONE)
         limit = resource.params.get("limit")
         if limit:
             return Judgement(Verdict.CONTAINED, f"rules are in place, but {limit}", Grade.NONE)
