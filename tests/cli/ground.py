@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from breakglass_host import membership
 from tests.backends import need
 from tests.cli.terminal import Terminal
 
@@ -152,6 +153,8 @@ def live_agent(cgroups: str, n: int) -> Iterator[subprocess.Popen[bytes]]:
         process.kill()
         process.wait()
         remove(place)
+        for hold in membership.holds(f"cgroup:/{place.name}"):
+            remove(root / hold.lstrip("/"))
 
 
 def remove(place: Path) -> None:

@@ -9,9 +9,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from breakglass_host import membership, nft
 from breakglass_host.tree import Tree
-from providers.host.tests.rig_a import Rogue, rogue, until
+from providers.host.tests.rig_a import Rogue, connect, rogue, until
 from providers.host.tests.rig_review import hider
 from tests.backends import need
 
@@ -74,6 +76,16 @@ def test_without_nft_what_waits_in_a_held_socket_never_leaves(tmp_path: Path) ->
         assert "nft is not installed: egress not cut" in result["steps"][CUT][2]
         assert ["contained", "read_back"] == result["steps"]["host.cgroup.kill_tree"][:2]
         assert arrived < 1 << 20
+
+
+def test_connections_to_the_hypervisor_are_named_as_not_cut(tmp_path: Path) -> None:
+    """No packet filter sees AF_VSOCK; where the machine has it, the signers read that."""
+    if not Path("/dev/vsock").exists():
+        pytest.skip("this kernel has no vsock, so that there is nothing to name")
+    with rogue(tmp_path, ["sleep"]) as agent:
+        found = connect(tmp_path, agent.sandbox.reach)[0].discover()
+
+        assert ["/dev/vsock"] == [one.resource for one in found.not_touched if "vsock(7)" in one.reason]
 
 
 def _drain(stream: socket.socket) -> int:

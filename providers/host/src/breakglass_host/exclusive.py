@@ -110,12 +110,13 @@ def uid_is_shared(hierarchy: Hierarchy | None, wanted: Tree, table: Table) -> tu
         return (f"user {uid}: never an agent's alone",)
     if uid in (os.getuid(), os.geteuid()):
         return (f"user {uid}: the executor runs as it",)
-    theirs = [one for one in table.values() if one.alive and uid in procfs.uids(one.pid)]
-    if found := refusal([one.pid for one in theirs], table):
+    if found := refusal([pid for pid in protected(table) if uid in procfs.uids(pid)], table):
         return (f"user {uid}: {found}",)
     known = _anchored(hierarchy, wanted, table)
-    for one in theirs if known else ():
-        keeper = "" if one.pid in known else _keeper(one, uid, table)
+    for one in table.values() if known else ():
+        if one.pid in known or not one.alive or uid not in procfs.uids(one.pid):
+            continue
+        keeper = _keeper(one, uid, table)
         if keeper and _is_still_outside(one, wanted):
             return (f"user {uid}: process {one.pid} ({one.name}) belongs to {keeper}",)
     return ()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from breakglass.canon import Json
 from breakglass.model.action import Grade, Verdict
@@ -76,6 +77,7 @@ def propose(connection: Connection, found: Found, snapshots: tuple[str, ...]) ->
     not_touched = tuple(NotTouched(_words(why), "not the agent's alone") for why in found.resolved.shared)
     not_touched += tuple(NotTouched(name, _PROXY) for name in found.privilege.proxies)
     not_touched += tuple(NotTouched(what, why) for what, why in permissions.missing().items())
+    not_touched += (NotTouched(str(_VSOCK), _NO_FILTER),) if _VSOCK.exists() else ()
     if found.resolved.empty:
         return Proposed((), (_nothing(found),), not_touched)
     cut, cut_doors = _egress(connection, found)
@@ -87,6 +89,12 @@ def propose(connection: Connection, found: Found, snapshots: tuple[str, ...]) ->
 
 _PROXY = (
     "a network cut does not reach a unix socket: what is asked through it goes out until the processes end"
+)
+
+_VSOCK = Path("/dev/vsock")
+_NO_FILTER = (
+    "no network rule reaches a vsock(7) connection to the hypervisor or to a guest: what is sent through one"
+    " goes out until the processes end"
 )
 
 

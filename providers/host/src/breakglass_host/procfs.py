@@ -77,7 +77,7 @@ def process(pid: int) -> Process | None:
     if opening < 0 or len(fields) <= _START_TIME or int(fields[6]) & _PF_KTHREAD:
         return None
     name = data[opening + 1 : closing].decode("utf-8", "backslashreplace")
-    printable = "".join(c if c.isprintable() else "?" for c in name)
+    printable = name if name.isprintable() else "".join(c if c.isprintable() else "?" for c in name)
     state, threads = fields[0].decode(), int(fields[_THREADS])
     first = state
     if threads > 1 and state in _HALTED:
