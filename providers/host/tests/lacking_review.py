@@ -1,6 +1,7 @@
-"""Stops an agent where nft or cgroup v2 is missing; prints one JSON. Run in a mount namespace of its own.
+"""Stops an agent on a machine that lacks something, or that maps uids; prints one JSON.
 
-``unshare --mount python -m providers.host.tests.lacking_review WHAT FOLDER SETTINGS``
+``unshare --mount python -m providers.host.tests.lacking_review WHAT FOLDER SETTINGS``, so that nobody else
+misses anything. WHAT is nft, cgroup, or the path of a file to put in place of /etc/subuid.
 """
 
 from __future__ import annotations
@@ -18,12 +19,14 @@ from providers.host.tests.test_a_refusals import step_of
 
 
 def take_away(what: str) -> None:
-    """Hide nft or cgroup v2 from this process alone."""
+    """Change what this process alone sees."""
     if what == "nft":
         program = nft.program()
         assert program is not None
         subprocess.run(["mount", "--bind", "/dev/null", str(Path(program).resolve())], check=True)
         assert nft.program() is None
+    elif what.startswith("/"):
+        subprocess.run(["mount", "--bind", what, "/etc/subuid"], check=True)
     else:
         while (hierarchy := cgroup.find()) is not None:
             subprocess.run(["umount", hierarchy.mount], check=True)

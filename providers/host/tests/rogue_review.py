@@ -86,6 +86,20 @@ def full_socket(host: str, port: int, *, hide: bool) -> None:
     _sleep()
 
 
+def idle_sockets(port: int) -> None:
+    """Hold connections that carry nothing, IPv6 and UDP, and leave a closed one that is full."""
+    full = socket.create_connection(("127.0.0.1", port), timeout=5)
+    full.settimeout(0)
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            full.send(b"x" * 65536)
+    full.close()
+    six, datagrams = socket.create_connection(("::1", port)), socket.socket(type=socket.SOCK_DGRAM)
+    datagrams.connect(("127.0.0.1", port))
+    Path("held").write_text(f"{six.fileno()} {datagrams.fileno()}")
+    _sleep()
+
+
 def huge_environment(gigabytes: int) -> None:
     """Say that its environment is as large as an untouched mapping (prctl(2), PR_SET_MM_MAP)."""
     size = gigabytes << 30
@@ -136,6 +150,8 @@ def main() -> None:
         other_net(rest[0], int(rest[1]))
     elif mode in ("held_socket", "full_socket"):
         full_socket(rest[0], int(rest[1]), hide=mode == "held_socket")
+    elif mode == "idle_sockets":
+        idle_sockets(int(rest[0]))
     elif mode == "huge_environment":
         huge_environment(int(rest[0]))
     else:

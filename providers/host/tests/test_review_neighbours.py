@@ -51,7 +51,8 @@ def orphan(uid: int, *command: str, cgroup_path: str = "") -> None:
 
 def orphans(uid: int) -> list[procfs.Process]:
     """Return who runs ``sleep`` under this user."""
-    return [one for one in procfs.scan().values() if one.name == "sleep" and uid in procfs.uids(one.pid)]
+    found = (one for one in procfs.scan().values() if one.alive and one.name == "sleep")
+    return [one for one in found if uid in procfs.uids(one.pid)]
 
 
 @pytest.fixture
