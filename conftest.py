@@ -8,8 +8,8 @@ import pytest
 
 
 def pytest_configure() -> None:
-    """Take Ctrl-C back where a shell started us in the background: programs under test inherit it ignored."""
-    for number in (signal.SIGINT, signal.SIGQUIT):
+    """Take signals back that a shell ignores in the background: programs under test would inherit that."""
+    for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP, signal.SIGTERM):
         if signal.getsignal(number) is signal.SIG_IGN:
             signal.signal(number, signal.default_int_handler if number is signal.SIGINT else signal.SIG_DFL)
 

@@ -37,6 +37,7 @@ class Screen:
     def __init__(self, stream: TextIO, environ: Mapping[str, str]) -> None:
         """Look once at what the stream can do."""
         self._stream = stream
+        self._environ = environ
         self.is_terminal = stream.isatty()
         self.animates = self.is_terminal and environ.get("TERM", "dumb") != "dumb"
         """Whether lines may be drawn again: only on a terminal that can move its cursor."""
@@ -88,6 +89,7 @@ class Screen:
 
             self._rich = Console(
                 file=self._stream,
+                _environ=self._environ,
                 markup=False,
                 highlight=False,
                 emoji=False,

@@ -68,7 +68,7 @@ def test_what_an_earlier_stop_froze_and_did_not_end_is_ended_before_it_is_called
                     (hold / file).write_text(text)
             remove(hold)
 
-    assert (0, "contained", True) == (code, report["verdict"], ended)
+    assert (0, "contained", True) == (code, report["verdict"], ended), report["open"]
 
 
 def test_a_drill_never_says_that_the_two_person_rule_is_enforced(ground: Ground) -> None:

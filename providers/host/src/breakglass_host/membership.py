@@ -81,7 +81,7 @@ def _without_root(wanted: Tree) -> Tree:
 def members(settings: JsonObject, incident: str = "") -> tuple[Process, ...]:
     """Return the agent's live processes, also those that a stop already gathered and froze."""
     found = resolve(settings, incident or "any").tree
-    held = holds(found.name) if not incident else (found.hold,)
+    held = tuple({*holds(found.name), found.hold} if incident else holds(found.name))
     return of_tree(found, procfs.scan(), cgroup.find(), held=held)
 
 
