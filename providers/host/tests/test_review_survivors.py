@@ -136,10 +136,10 @@ def test_a_spool_that_was_swapped_after_it_was_recorded_is_not_closed(tmp_path: 
 
 
 def test_idle_ipv6_udp_and_closed_full_connections_are_destroyed(tmp_path: Path) -> None:
-    """None of them sends anything that a rule could refuse; ``ss`` must not see them afterwards."""
+    """None of them sends anything that a rule could refuse; ``ss`` sees neither them nor their peers."""
     need("host", nft.program() is not None and shutil.which("ss") is not None, "needs nft and ss")
     listen = [("127.0.0.1", 7443), ("::1", 7443)]
-    with hider(tmp_path, ["idle_sockets", "7443"], listen=listen) as agent:
+    with hider(tmp_path, ["idle_sockets", "7443"], listen=listen) as agent, neighbour_in(agent):
         streams = [one.accept()[0] for one in agent.started.listeners]
         assert until((agent.home / "held").exists)
         before = in_netns(agent, "ss -Htuna")

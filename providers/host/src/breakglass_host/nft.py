@@ -31,7 +31,8 @@ class Selector:
 
 WHOLE = Selector("", "breakglass whole")
 _ANSWERS = "tcp flags & rst == rst counter accept"
-"""The refusal itself passes the output hook; without this the agent would wait instead of being refused."""
+"""A refusal passes the output hook itself, and so does what tells a peer that its connection was destroyed;
+without this the agent, and its peers, would wait."""
 
 
 def program() -> str | None:
@@ -66,11 +67,9 @@ def arm_script(table: str, chain: str, wanted: tuple[Selector, ...]) -> str:
         f"add chain inet {table} {chain} {{ type filter hook output priority -10; policy accept; }}",
         f"flush chain inet {table} {chain}",
     ]
-    if WHOLE in wanted:
-        lines.append(f'add rule inet {table} {chain} {_ANSWERS} comment "{WHOLE.comment}"')
     for one in wanted:
-        for reject in ("meta l4proto tcp counter reject with tcp reset", "counter reject"):
-            words = f"{one.match} {reject}".strip()
+        for verdict in (_ANSWERS, "meta l4proto tcp counter reject with tcp reset", "counter reject"):
+            words = f"{one.match} {verdict}".strip()
             lines.append(f'add rule inet {table} {chain} {words} comment "{one.comment}"')
     return "\n".join(lines) + "\n"
 
