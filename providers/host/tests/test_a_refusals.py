@@ -228,3 +228,18 @@ def test_a_process_tree_of_another_boot_is_nobody() -> None:
 
     assert own.id == (now.root.id if now.root else "")
     assert None is then.root
+
+
+def test_a_root_of_another_namespace_is_root_all_the_same() -> None:
+    """Its files are root's: it could write root's crontab, so no step here is proof of its end."""
+    need("host", os.geteuid() == 0, "only root can make a root of another namespace")
+    with subprocess.Popen(["unshare", "--user", "--map-root-user", "sleep", "60"]) as one:
+        try:
+            apart = procfs.namespace(os.getpid(), "user")
+            until(lambda: procfs.namespace(one.pid, "user") not in (0, apart))
+            found = procfs.process(one.pid)
+            assert found is not None
+
+            assert any("runs as uid 0" in why for why in privilege.of([found]).host)
+        finally:
+            one.kill()

@@ -71,7 +71,7 @@ class HostSandbox:
             raise Unsupported(f"cannot start a sandbox: {why}")
         self.name = name
         self.pid_file = folder / f"{name}.pid"
-        self.uid = _free_uid() if privileged else os.getuid()
+        self.uid = _free_uid() if os.geteuid() == 0 else os.getuid()
         self._hierarchy = cgroup.writable() if privileged else None
         self.cgroup = f"{_PARENT}/{name}" if privileged else ""
         self._child: subprocess.Popen[bytes] | None = None

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 _CLONE_NEWUSER, _CLONE_NEWPID, _CLONE_NEWNET = 0x10000000, 0x20000000, 0x40000000
-_PR_CAPBSET_DROP, _PR_SET_NO_NEW_PRIVS = 24, 38
+_PR_CAPBSET_DROP, _PR_SET_NO_NEW_PRIVS, _PR_SET_DUMPABLE = 24, 38, 4
 _CAPABILITY_VERSION_3 = 0x20080522
 _LAST_CAPABILITY = 63
 _SIOCGIFFLAGS, _SIOCSIFFLAGS, _IFF_UP = 0x8913, 0x8914, 0x1
@@ -98,6 +98,8 @@ def _as_root(request: dict[str, Any], control: socket.socket) -> NoReturn:
 
 
 def _as_user(request: dict[str, Any], control: socket.socket) -> None:
+    if request["uid"] != os.getuid():
+        _become_nobody_else(request)
     uid, gid = os.getuid(), os.getgid()
     _call("unshare", _CLONE_NEWUSER | _CLONE_NEWPID | _CLONE_NEWNET)
     Path("/proc/self/setgroups").write_text("deny")
@@ -112,6 +114,18 @@ def _as_user(request: dict[str, Any], control: socket.socket) -> None:
         _wait_for_go(control)
         _reap(request["command"])
     control.send(struct.pack("=i", first))
+
+
+def _become_nobody_else(request: dict[str, Any]) -> None:
+    """Give up root before anything is shared: a root of another namespace would still own root's files."""
+    from visible import make_visible
+
+    make_visible(request["visible"], request["uid"])
+    os.setgroups([])
+    os.setresgid(request["uid"], request["uid"], request["uid"])
+    os.setresuid(request["uid"], request["uid"], request["uid"])
+    # Changing the user makes /proc/self root's own; the maps of the new namespace are written there.
+    _call("prctl", _PR_SET_DUMPABLE, 1, 0, 0, 0)
 
 
 def _wait_for_go(control: socket.socket) -> None:
