@@ -36,11 +36,15 @@ def restore(  # noqa: PLR0913 - each is a flag of DESIGN 7
     from breakglass.usecases.restore import RestoreRequest, open_restore
 
     here = session()
-    if not here.interactive:
-        raise SignaturesMissing(
-            "there is no terminal, so nobody can be asked to sign", remedy="run it at a terminal"
-        )
     site = site_of(here, drill_wanted=drill)
     request = RestoreRequest(one_line(reason) or NOT_STATED, person or login_name(here))
     opened = open_restore(site, find(site.home, incident), request, secrets.token_bytes)
+    if not here.interactive:
+        run = opened.run
+        opened.close()
+        raise SignaturesMissing(
+            "there is no terminal, so nobody can be asked to sign; the restore is planned",
+            where=str(run.folder.plan),
+            remedy=f"two persons: breakglass sign {run.folder.plan}; then: breakglass resume {incident}",
+        )
     conduct(here, opened, person=person, key=key, yes=yes, json=json)

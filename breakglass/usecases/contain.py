@@ -208,7 +208,7 @@ def await_signatures(
     run = opened.run
     last: object = None
     while not cancelled():
-        _collect(run)
+        take_from_exchange(run)
         verdict = count_signatures(run, opened.ledger)
         refused = rejections(run.folder, run.digest, run.trusted.roster)
         if (verdict, refused) != last:
@@ -220,7 +220,7 @@ def await_signatures(
     return False
 
 
-def _collect(run: Run) -> None:
+def take_from_exchange(run: Run) -> None:
     """Take from the exchange what came, and first of all what counts."""
     plan, roster = run.plan, run.trusted.roster
     rule = rule_for(plan, run.trusted)

@@ -17,6 +17,7 @@ from breakglass.keys.signer import Signer
 from breakglass.model.plan import Verb, plan_digest
 from breakglass.model.records import Record
 from breakglass.usecases.connections import LateJournal
+from breakglass.usecases.contain import take_from_exchange
 from breakglass.usecases.judgement import require_plan
 from breakglass.usecases.prepare import lay_out
 from breakglass.usecases.restore import connect_planned, prior_states, read_plan
@@ -89,6 +90,8 @@ def resume(
             return seal_run(run, ledger, log_key)
         _require_open(run, ledger)
         _go_on(run, records)
+        if run.started_at is None:
+            take_from_exchange(run)
         return _carry_on(run, folder, records, ledger, log_key, observer=observer, cancelled=cancelled)
     finally:
         journal.close()

@@ -75,12 +75,33 @@ def test_a_plan_with_one_byte_changed_is_refused(ground: Ground, agent: str, tmp
 
 
 def test_without_a_terminal_nobody_is_asked(ground: Ground, agent: str) -> None:
-    """Stop and restore say what to do instead, with exit 5; --yes does not sign."""
-    for arguments in (("stop", agent), ("stop", agent, "--yes"), ("restore", "inc-unknown")):
+    """Stop says what to do instead, with exit 5; --yes does not sign."""
+    for arguments in (("stop", agent), ("stop", agent, "--yes")):
         done = ground.run(*arguments, person="alice")
 
         assert 5 == done.returncode, arguments
         assert "there is no terminal" in done.stderr
+
+
+def test_a_script_restores_on_two_signatures_of_their_own(ground: Ground, agent: str, tmp_path: Path) -> None:
+    """Restore plans and exits 5, naming what to sign; resume then carries it out, and not before."""
+    kept = tmp_path / "kept"
+    stopped = ground.run(
+        "stop", *_signed_plan(ground, agent, tmp_path / "p", "alice", "bob"), "--keep", str(kept)
+    )
+    assert 0 == stopped.returncode, stopped.stderr
+
+    planned = ground.run("restore", str(kept), "--as", "alice")
+    plan = kept / "runs" / "1-restore" / "plan.json"
+    too_early = ground.run("resume", str(kept))
+    for person in ("alice", "bob"):
+        assert 0 == ground.run("sign", str(plan), "--yes", person=person).returncode
+    restored = ground.run("resume", str(kept), "--json")
+
+    assert (5, 5) == (planned.returncode, too_early.returncode)
+    assert f"breakglass sign {plan}" in planned.stderr.replace("\n", "").replace("  ", "")
+    assert 0 == restored.returncode, restored.stderr
+    assert ("restore", "contained") == tuple(json.loads(restored.stdout)[key] for key in ("verb", "verdict"))
 
 
 def test_signing_without_a_terminal_needs_the_word_yes(ground: Ground, agent: str, tmp_path: Path) -> None:
