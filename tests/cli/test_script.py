@@ -171,7 +171,8 @@ def test_an_alert_says_when_harm_began(ground: Ground, agent: str, tmp_path: Pat
     alert.write_text(json.dumps(body))
 
     shown = ground.run("plan", agent, "--alert", str(alert))
-    other = ground.run("plan", "agent-23", "--alert", str(alert))
+    another = "agent-0" if agent != "agent-0" else "agent-1"
+    other = ground.run("plan", another, "--alert", str(alert))
 
     assert "detected  2026-11-20T03:12:08.000Z (observed, monitor)" in shown.stdout
     assert "reason    it floods the queue" in shown.stdout
