@@ -137,12 +137,9 @@ def verify_chain(
     """
     if not versions:
         raise NotAuthorised("there is no roster")
-    previous: TrustedRoster | None = None
-    for version in versions:
-        previous = _next(previous, version, anchor)
-    newest = previous
-    if newest is None:  # pragma: no cover - `versions` is not empty
-        raise NotAuthorised("there is no roster")
+    newest = _next(None, versions[0], anchor)
+    for version in versions[1:]:
+        newest = _next(newest, version, anchor)
     if newest.roster.version < highest_seen:
         raise NotAuthorised(
             f"roster version {newest.roster.version} was rolled back: version {highest_seen} was seen before"

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from breakglass.errors import StalePlan
 from breakglass.kit.model import Effect, Kit
-from breakglass.model.plan import Plan, pack_settings
+from breakglass.model.action import Capability, Verdict
+from breakglass.model.plan import Door, Plan, pack_settings
 
+_CLOSING = frozenset({Capability.REVOKE_CREDENTIALS, Capability.FREEZE_CHANGE})
 _AGAIN = "make the plan again with the kit as it is now"
 
 
@@ -35,8 +37,16 @@ def require_of_kit(plan: Plan, kit: Kit) -> None:
                 where=reach.where,
                 remedy=_AGAIN,
             )
-    doors = {door.name for door in plan.doors}
+    doors = {door.name for door in plan.doors if _is_open(door, plan)}
     wanted = [f"tool {tool.name}" for tool in agent.tools if tool.effect is not Effect.READ]
     wanted += [f"deployer {item.kind} {item.name}" for item in agent.deployers]
     if missing := [name for name in wanted if name not in doors]:
         raise StalePlan(f"the plan does not mention {missing[0]}", remedy=_AGAIN)
+
+
+def _is_open(door: Door, plan: Plan) -> bool:
+    """Return whether a door counts, and is closed by steps that revoke or pause and by no others."""
+    closing = [plan.steps[n] for n in door.closed_by]
+    return door.verdict is not Verdict.CONTAINED and all(
+        step.capability in _CLOSING and not step.withholds_only for step in closing
+    )

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from breakglass.model.action import Verdict
 from breakglass.model.plan import Plan
 from breakglass.model.roster import ExecutorKey
 from breakglass.testing.operators import make_roster, publish_roster
@@ -172,6 +173,20 @@ def test_a_plan_that_leaves_out_what_the_kit_names_is_stale(here: Machine, left_
 
     assert 6 == refused.returncode
     assert said in refused.stderr
+    assert here.is_untouched()
+
+
+@pytest.mark.parametrize("lie", [{"verdict": Verdict.CONTAINED}, {"closed_by": (0,)}])
+def test_a_plan_that_plays_a_door_down_is_stale(here: Machine, lie: dict[str, object]) -> None:
+    """The tool is named, but would count for nothing, or be closed by a step that revokes nothing: exit 6."""
+    plan = here.plan()
+    doors = Plan.from_bytes(plan.read_bytes(), where="plan").doors
+    change(plan, doors=tuple(replace(door, **lie) if door.name == "tool refund" else door for door in doors))  # type: ignore[arg-type]  # the door's own fields
+
+    refused = here.stop(plan, sign(plan, *here.operators[:2]))
+
+    assert 6 == refused.returncode
+    assert "does not mention tool refund" in refused.stderr
     assert here.is_untouched()
 
 
