@@ -133,6 +133,7 @@ def plans(draw: st.DrawFn) -> Plan:
                 draw(lines),
                 tuple(draw(st.lists(lines, max_size=2))),
                 draw(settings),
+                draw(st.just("") | digests),
             )
             for n in range(reaches)
         ),

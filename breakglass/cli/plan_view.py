@@ -239,6 +239,9 @@ def _connections(plan: Plan) -> list[Row]:
         found += labelled(f"{reach.provider} {reach.scope}", f"by {reach.distribution}", column=21)
         for name, value in sorted(unpack_settings(reach.settings).items()):
             found += rows(f"{name}: {_json(value)}", first=" " * 23, rest=" " * 25, tone=Tone.FAINT)
+        if reach.runner:
+            text = f"sends there, and runs from memory, sha256 {reach.runner}"
+            found += rows(text, first=" " * 6, rest=" " * 8, tone=Tone.FAINT)
     return _section("CONNECTIONS", found, Tone.HEAD)
 
 

@@ -98,6 +98,8 @@ class PlannedReach:
     """Sandbox endpoints; allowed only in a drill."""
     settings: Mapping[str, Json]
     """As `pack_settings` makes them."""
+    runner: Annotated[str, Match(r"([0-9a-f]{64})?", "a sha256, or nothing")] = ""
+    """Of the program that is sent to that machine and acts there; empty: none is sent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,6 +204,11 @@ class Plan:
     doors: tuple[Door, ...]
     not_touched: tuple[NotTouched, ...]
     not_planned: tuple[NotPlanned, ...]
+
+    @property
+    def since(self) -> Instant | None:
+        """Return when the harm began; None: unknown."""
+        return self.detection.started_at if self.detection else None
 
     def to_bytes(self) -> bytes:
         """Return the canonical bytes: the ones that are signed and written to plan.json."""

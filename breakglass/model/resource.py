@@ -70,3 +70,5 @@ class Reach:
     settings: JsonObject
     where: str
     """file:line:column of the entry, for messages."""
+    runner: str = ""
+    """sha256 of the program that a signed plan lets be sent to that machine; empty: no plan yet, or none."""

@@ -144,6 +144,7 @@ def _reaches(findings: Findings) -> tuple[PlannedReach, ...]:
             scope=reach.discovery.scope,
             endpoints=reach.discovery.endpoints,
             settings=pack_settings(reach.settings),
+            runner=reach.discovery.runner,
         )
         for n, reach in enumerate(findings.reaches)
     )

@@ -58,4 +58,6 @@ class Card:
     """Environment variables that choose a region, profile or context: ignored, and named in the header."""
     home: MakeHome | None = None
     """Where a drill's agent can live; None: this provider has no such place."""
+    concurrent: bool = False
+    """`connect` may run on several threads at once: it imports no SDK (DESIGN 10)."""
     api_version: int = API_VERSION

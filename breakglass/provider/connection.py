@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from breakglass.canon import Json, JsonObject
-from breakglass.clock import Clock
+from breakglass.clock import Clock, Instant
 from breakglass.model.resource import AgentRef, Reach
 
 
@@ -68,3 +68,5 @@ class Connection:
     evidence: EvidenceSink
     sealed: SealedStore
     credentials: Credentials
+    since: Instant | None = None
+    """When the harm began, so that evidence starts there; None: unknown."""

@@ -123,6 +123,8 @@ class Discovery:
     endpoints: tuple[str, ...] = ()
     incomplete: tuple[str, ...] = ()
     """Listings that failed: the plan says so and the verdict is at best unknown."""
+    runner: str = ""
+    """sha256 of the program that is sent there and acts there; empty: none is sent."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from breakglass import registry
-from breakglass.clock import Clock
+from breakglass.clock import Clock, Instant
 from breakglass.errors import BreakglassError, ProviderError
 from breakglass.incident.evidence import FolderEvidence
 from breakglass.incident.folder import IncidentFolder
@@ -16,6 +17,10 @@ from breakglass.journal.port import JournalPort
 from breakglass.model.plan import Plan, unpack_settings
 from breakglass.model.resource import AgentRef, Reach
 from breakglass.provider import Card, Connection, Credentials, EvidenceItem, EvidenceSink, Provider
+from breakglass.usecases.side_by_side import side_by_side
+
+CONNECTING_DEADLINE_S = 25.0
+"""A provider gives up by itself before this; one that does not is left behind, and its reach not planned."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +33,7 @@ class Surroundings:
     clock: Clock
     folder: IncidentFolder
     credentials: Credentials
+    since: Instant | None = None
 
     def connection(self, reach: Reach, late: LateJournal) -> Connection:
         """Return the connection of one reach."""
@@ -40,6 +46,7 @@ class Surroundings:
             evidence=RecordingEvidence(FolderEvidence(self.folder), late),
             sealed=FolderSealed(self.folder),
             credentials=self.credentials,
+            since=self.since,
         )
 
 
@@ -89,19 +96,43 @@ class Connected:
 
 
 def connect(reaches: Sequence[Reach], surroundings: Surroundings, late: LateJournal) -> Connected:
-    """Connect each reach in turn on this thread: SDKs are not safe to import on several (DESIGN 10)."""
-    providers: dict[int, Provider] = {}
+    """Connect each reach: on this thread where SDKs are imported (DESIGN 10), the others side by side."""
     failures: dict[int, BreakglassError] = {}
+    calls: dict[int, Callable[[], Provider]] = {}
+    at_once: set[int] = set()
     for n, reach in enumerate(reaches):
         try:
             card = registry.card(reach.provider)
             registry.require(card)
-            providers[n] = card.connect(surroundings.connection(reach, late))
         except BreakglassError as error:
             failures[n] = error
+            continue
         except Exception as error:  # noqa: BLE001 - a provider's bug stops no other (DESIGN 1.4)
             failures[n] = ProviderError(f"bug in the provider: {type(error).__name__}: {error}")
+            continue
+        calls[n] = partial(card.connect, surroundings.connection(reach, late))
+        if card.concurrent:
+            at_once.add(n)
+    answers = _in_turn({n: call for n, call in calls.items() if n not in at_once})
+    answers |= side_by_side({n: calls[n] for n in at_once}, within_s=CONNECTING_DEADLINE_S)
+    failures |= {n: answer for n, answer in answers.items() if isinstance(answer, BreakglassError)}
+    providers = {
+        n: answer for n, answer in sorted(answers.items()) if not isinstance(answer, BreakglassError)
+    }
     return Connected(providers, failures)
+
+
+def _in_turn(calls: Mapping[int, Callable[[], Provider]]) -> dict[int, Provider | BreakglassError]:
+    """Connect one after the other on this thread."""
+    answers: dict[int, Provider | BreakglassError] = {}
+    for n, call in calls.items():
+        try:
+            answers[n] = call()
+        except BreakglassError as error:
+            answers[n] = error
+        except Exception as error:  # noqa: BLE001 - a provider's bug stops no other (DESIGN 1.4)
+            answers[n] = ProviderError(f"bug in the provider: {type(error).__name__}: {error}")
+    return answers
 
 
 def planned_reaches(plan: Plan) -> tuple[Reach, ...]:
@@ -120,7 +151,7 @@ def planned_reaches(plan: Plan) -> tuple[Reach, ...]:
                 remedy="make the plan again",
             )
     return tuple(
-        Reach(reach.provider, unpack_settings(reach.settings), where=f"plan reach {reach.n}")
+        Reach(reach.provider, unpack_settings(reach.settings), f"plan reach {reach.n}", reach.runner)
         for reach in plan.reaches
     )
 

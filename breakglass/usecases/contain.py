@@ -145,7 +145,9 @@ def open_signed(site: Site, plan_file: Path, signatures: Sequence[Path], keep: P
         lay_out(site, folder, trusted)
         late = LateJournal()
         agent = site.agent(plan.agent).ref
-        surroundings = Surroundings(agent, plan.incident, plan.drill, site.clock, folder, site.credentials)
+        surroundings = Surroundings(
+            agent, plan.incident, plan.drill, site.clock, folder, site.credentials, plan.since
+        )
         connected = connect(planned_reaches(plan), surroundings, late)
         run = open_run(site, Prepared(plan, raw, folder, connected, trusted, late), journal)
         return Opened(run, connected, ledger, None)

@@ -132,7 +132,7 @@ def check_request(site: Site, request: Request) -> tuple[Difference, ...]:
     known = replace_fields(plan, steps=tuple(step for step in plan.steps if step.reach in ours))
     with _passing() as folder:
         surroundings = Surroundings(
-            entry.ref, plan.incident, plan.drill, site.clock, folder, site.credentials
+            entry.ref, plan.incident, plan.drill, site.clock, folder, site.credentials, plan.since
         )
         connected = connect([reaches[n] for n in ours], surroundings, LateJournal())
         try:

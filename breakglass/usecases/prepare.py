@@ -79,7 +79,8 @@ def prepare(
     agent = site.agent(request.agent)
     runbook = site.kit.runbook(request.runbook or agent.runbook)
     trusted = site.trusted_roster(highest_seen=highest_seen)
-    surroundings = Surroundings(agent.ref, incident, site.drill, site.clock, folder, site.credentials)
+    since = request.detection.started_at if request.detection else None
+    surroundings = Surroundings(agent.ref, incident, site.drill, site.clock, folder, site.credentials, since)
     late = LateJournal()
     connected = connect(agent.reaches, surroundings, late)
     header = _header(site, request, trusted, incident, random_bytes)

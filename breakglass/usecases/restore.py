@@ -124,7 +124,13 @@ def _require_ours(stop_folder: IncidentFolder, ledger: Ledger) -> None:
 def connect_planned(site: Site, stop_folder: IncidentFolder, plan: Plan, late: LateJournal) -> Connected:
     """Connect the reaches of a plan; what was sealed lies in the stop's own folder."""
     surroundings = Surroundings(
-        site.agent(plan.agent).ref, plan.incident, plan.drill, site.clock, stop_folder, site.credentials
+        site.agent(plan.agent).ref,
+        plan.incident,
+        plan.drill,
+        site.clock,
+        stop_folder,
+        site.credentials,
+        plan.since,
     )
     return connect(planned_reaches(plan), surroundings, late)
 

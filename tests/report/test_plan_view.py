@@ -74,6 +74,15 @@ def test_a_drill_and_its_endpoints_are_named_in_the_header() -> None:
     assert "DRILL" not in _screen(a_plan(a_step(0), drill=False))
 
 
+def test_a_program_that_is_sent_to_another_machine_is_named_by_its_digest() -> None:
+    """What acts there is part of what people sign."""
+    reach = PlannedReach(0, "host", "breakglass 0.1.0", "host ssh://bot-7", (), {}, runner="ab" * 32)
+
+    assert f"sends there, and runs from memory, sha256 {'ab' * 32}" in " ".join(
+        _screen(a_plan(a_step(0), reaches=(reach,))).split()
+    )
+
+
 def test_the_two_person_rule_is_named() -> None:
     """Enforced by the platform, or advisory."""
     assert "two-person rule: enforced" in _screen(a_plan(a_step(0)))
