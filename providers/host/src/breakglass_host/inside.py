@@ -1,7 +1,8 @@
 """Does one thing inside a network namespace, and in the agent's place where a probe asks for it.
 
-Run as a program of its own (``python -I -S inside.py``), because entering a user namespace needs a process
-with one thread. Standard library alone; a JSON request on stdin, a JSON answer on stdout.
+Run as a program of its own (``python -I -S -c`` with this text), because entering a user namespace needs a
+process with one thread, and there may be no file of ours on this machine. Standard library alone; a JSON
+request on stdin, which carries the text of `sockdiag`, and a JSON answer on stdout.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import struct
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 _CLONE_NEWUSER, _CLONE_NEWNET = 0x10000000, 0x40000000
@@ -75,7 +77,7 @@ def _nft(request: dict[str, Any]) -> dict[str, object]:
 
 def _sockets(select: dict[str, Any], *, kill: bool) -> dict[str, object]:
     """Destroy the agent's held sockets if asked, and list what is left of them."""
-    import sockdiag  # type: ignore[import-not-found]
+    import sockdiag  # type: ignore[import-not-found]  # made from the request
 
     def theirs() -> list[Any]:
         return [
@@ -151,7 +153,8 @@ def main() -> None:
     """Read the request, enter, act, answer."""
     _end_with_parent()
     request = json.loads(sys.stdin.read())
-    sys.path.insert(0, str(Path(__file__).parent))
+    sockdiag = sys.modules["sockdiag"] = ModuleType("sockdiag")
+    exec(request["sockdiag"], sockdiag.__dict__)  # noqa: S102 - our own module, from our own process
     _enter(request["user"], request["net"])
     answer: dict[str, object] = {}
     if "place" in request:

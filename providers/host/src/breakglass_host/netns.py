@@ -7,12 +7,14 @@ process keeps a handle on it (`release` lets go), as ``ip netns`` does with a bi
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import json
 import os
 import subprocess
 import sys
 import threading
 from collections.abc import Iterable
+from importlib.abc import InspectLoader
 from pathlib import Path
 
 from breakglass.canon import Json
@@ -100,11 +102,11 @@ def _owner(net: int) -> int:
 
 
 def _ask(request: dict[str, Json], handles: list[int]) -> dict[str, Json]:
-    command = [sys.executable, "-I", "-S", str(Path(__file__).with_name("inside.py"))]
+    command = [sys.executable, "-I", "-S", "-c", _source("inside")]
     try:
-        done = subprocess.run(  # noqa: S603 - our own interpreter and our own file
+        done = subprocess.run(  # noqa: S603 - our own interpreter and our own program
             command,
-            input=json.dumps(request).encode(),
+            input=json.dumps({**request, "sockdiag": _source("sockdiag")}).encode(),
             capture_output=True,
             check=False,
             pass_fds=handles,
@@ -117,3 +119,11 @@ def _ask(request: dict[str, Json], handles: list[int]) -> dict[str, Json]:
         raise ProviderError(f"the helper in network namespace failed: {''.join(last)[:300]}")
     answer = json.loads(done.stdout)
     return answer if isinstance(answer, dict) else {}
+
+
+def _source(name: str) -> str:
+    """Return the text of one of our modules: elsewhere there is no file that the helper could run."""
+    found = importlib.util.find_spec(f"breakglass_host.{name}")
+    if found is None or not isinstance(found.loader, InspectLoader):
+        raise ProviderError(f"the source of {name} is not at hand")
+    return found.loader.get_source(found.name) or ""
