@@ -18,6 +18,7 @@ from breakglass.provider.connection import (
     Credentials,
     EvidenceItem,
     EvidenceSink,
+    Machines,
     SealedStore,
 )
 from breakglass.provider.home import (
@@ -34,6 +35,7 @@ from breakglass.provider.port import (
     Proposal,
     ProposedDoor,
     Provider,
+    ReadsFiles,
     Reversal,
     WaitFor,
 )
@@ -51,11 +53,13 @@ __all__ = [
     "EvidenceItem",
     "EvidenceSink",
     "Finding",
+    "Machines",
     "MakeHome",
     "Outcome",
     "Proposal",
     "ProposedDoor",
     "Provider",
+    "ReadsFiles",
     "Reversal",
     "SealedStore",
     "Setting",

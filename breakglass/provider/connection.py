@@ -56,6 +56,20 @@ class Credentials(Protocol):
         ...
 
 
+class Machines(Protocol):
+    """The machines that the other reaches of the same agent are connected to."""
+
+    def read_file(self, host: str, path: str, *, max_bytes: int) -> bytes:
+        """Return the bytes of a file there; `host` is the bare name of the machine.
+
+        Raises:
+            Gone: nothing lies there.
+            Denied: no reach of this agent is connected to that machine, or it refuses.
+            ProviderError: it does not answer.
+        """
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Connection:
     """All that a provider is given. `reach.settings` come from the signed plan once there is one."""
@@ -70,3 +84,5 @@ class Connection:
     credentials: Credentials
     since: Instant | None = None
     """When the harm began, so that evidence starts there; None: unknown."""
+    machines: Machines | None = None
+    """None: a connection of its own, with no others beside it."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from breakglass.model.action import ActionSpec, Grade, Judgement
 from breakglass.model.plan import Door, NotTouched, Step
@@ -142,6 +142,15 @@ class Budget:
 
     per_s: float
     burst: int
+
+
+@runtime_checkable
+class ReadsFiles(Protocol):
+    """What a provider of machines may offer beside `Provider`: the file of an agent, for another provider."""
+
+    def read_file(self, path: str, *, max_bytes: int) -> bytes:
+        """Return the bytes of a regular file; secrets in it stay in memory. Raises ProviderError."""
+        ...
 
 
 class Provider(Protocol):

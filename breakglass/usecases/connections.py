@@ -16,7 +16,8 @@ from breakglass.incident.sealed import FolderSealed
 from breakglass.journal.port import JournalPort
 from breakglass.model.plan import Plan, unpack_settings
 from breakglass.model.resource import AgentRef, Reach
-from breakglass.provider import Card, Connection, Credentials, EvidenceItem, EvidenceSink, Provider
+from breakglass.provider import Card, Connection, Credentials, EvidenceItem, EvidenceSink, Machines, Provider
+from breakglass.usecases.machines import ConnectedMachines
 from breakglass.usecases.side_by_side import side_by_side
 
 CONNECTING_DEADLINE_S = 25.0
@@ -35,7 +36,7 @@ class Surroundings:
     credentials: Credentials
     since: Instant | None = None
 
-    def connection(self, reach: Reach, late: LateJournal) -> Connection:
+    def connection(self, reach: Reach, late: LateJournal, machines: Machines) -> Connection:
         """Return the connection of one reach."""
         return Connection(
             reach=reach,
@@ -47,6 +48,7 @@ class Surroundings:
             sealed=FolderSealed(self.folder),
             credentials=self.credentials,
             since=self.since,
+            machines=machines,
         )
 
 
@@ -98,6 +100,7 @@ class Connected:
 def connect(reaches: Sequence[Reach], surroundings: Surroundings, late: LateJournal) -> Connected:
     """Connect each reach: on this thread where SDKs are imported (DESIGN 10), the others side by side."""
     failures: dict[int, BreakglassError] = {}
+    machines = ConnectedMachines()
     calls: dict[int, Callable[[], Provider]] = {}
     at_once: set[int] = set()
     for n, reach in enumerate(reaches):
@@ -110,7 +113,7 @@ def connect(reaches: Sequence[Reach], surroundings: Surroundings, late: LateJour
         except Exception as error:  # noqa: BLE001 - a provider's bug stops no other (DESIGN 1.4)
             failures[n] = ProviderError(f"bug in the provider: {type(error).__name__}: {error}")
             continue
-        calls[n] = partial(card.connect, surroundings.connection(reach, late))
+        calls[n] = partial(card.connect, surroundings.connection(reach, late, machines))
         if card.concurrent:
             at_once.add(n)
     answers = _in_turn({n: call for n, call in calls.items() if n not in at_once})
@@ -119,6 +122,8 @@ def connect(reaches: Sequence[Reach], surroundings: Surroundings, late: LateJour
     providers = {
         n: answer for n, answer in sorted(answers.items()) if not isinstance(answer, BreakglassError)
     }
+    for n, provider in providers.items():
+        machines.add(reaches[n], provider)
     return Connected(providers, failures)
 
 

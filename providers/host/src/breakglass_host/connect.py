@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from breakglass.errors import BreakglassError
 from breakglass.model.plan import Step
 from breakglass.provider import Action, Budget, Connection, Discovery, Finding
-from breakglass_host import cgroup, netns, parts, permissions, procfs, tree
+from breakglass_host import cgroup, netns, parts, permissions, procfs, reading, tree
 from breakglass_host.actions import egress, end_tree, freeze, signal_tree
 from breakglass_host.discover import discover
 
@@ -44,6 +44,10 @@ class LocalHost:
     def preflight(self, steps: Sequence[Step]) -> Sequence[Finding]:
         """Refuse what would stop the executor or a neighbour, and say which right is missing."""
         return tuple(_finding(step) for step in steps)
+
+    def read_file(self, path: str, *, max_bytes: int) -> bytes:
+        """Return the bytes of a file, for another provider. Raises Gone, Denied."""
+        return reading.read_file(path, max_bytes=max_bytes)
 
     def close(self) -> None:
         """Let go of network namespaces."""

@@ -38,7 +38,8 @@ CARD = Card(
         Setting(
             "token",
             SettingType.MAPPING,
-            "where the agent's token lies: {file: PATH} or {keyring: SERVICE/NAME}",
+            "where the agent's token lies: {file: PATH}, on another machine {file: PATH, host: NAME},"
+            " or {keyring: SERVICE/NAME}",
         ),
         Setting(
             "disable_client",

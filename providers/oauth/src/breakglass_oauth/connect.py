@@ -51,7 +51,9 @@ class OauthProvider:
         )
         label = f"oauth token of {self._settings.client_id} at {self._settings.issuer}"
         self._vault = (
-            Vault(Place.of(self._settings.token), connection.sealed, label) if self._settings.token else None
+            Vault(Place.of(self._settings.token, connection.machines), connection.sealed, label)
+            if self._settings.token
+            else None
         )
         self._actions: Mapping[str, Action] = {
             revoke_token.SPEC.name: RevokeToken(self._issuer, self._vault),

@@ -97,7 +97,7 @@ def _revoke(
         "tokens": [entry_of(token) for token in kept],
     }
     grade = _best_grade(kept, introspects=addresses.introspection is not None, probes=probe_url is not None)
-    path = settings.token.get("file")
+    path = settings.token.get("file") if "host" not in settings.token else None
     places = {vault.place.name, *([f"file:{path}"] if path else [])}
     target = Resource(
         revoke_token.KIND, f"{vault.place.name}@{settings.issuer}", f"tokens in {vault.place.name}", params

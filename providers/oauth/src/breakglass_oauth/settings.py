@@ -21,6 +21,7 @@ LONGEST_SETTLE_S = 600
 _VISIBLE = re.compile(r"[\x21-\x7e]{1,1000}")
 _ID = re.compile(r"[\x21-\x7e]{1,128}")
 _ENTRY = re.compile(r"[\x21-\x7e]([\x20-\x7e]{0,250}[\x21-\x7e])?/[\x21-\x7e]{1,128}")
+_HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.:-]{0,252}[A-Za-z0-9])?")
 _LOOPBACK = re.compile(r"127(\.\d{1,3}){3}|::1")
 
 
@@ -112,8 +113,10 @@ def _wrong_address(value: str, *, bare: bool) -> str:
 
 
 def _wrong_token(token: Mapping[str, Json]) -> Sequence[str]:
-    if len(token) != 1 or not set(token) <= {"file", "keyring"}:
+    if ("file" in token) is ("keyring" in token) or not set(token) <= {"file", "host", "keyring"}:
         return ["token names exactly one of file, keyring"]
+    if "host" in token and ("keyring" in token or _HOST.fullmatch(str(token["host"])) is None):
+        return ["token host is not the bare name of a machine that the file lies on"]
     if "file" in token:
         path = str(token["file"])
         good = (

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from breakglass.errors import Denied, Gone, ProviderError
+from breakglass.provider import Machines
 from breakglass_oauth.keyring_child import GONE
 
 ACCESS = "access_token"
@@ -40,14 +41,21 @@ class Held:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where tokens lie: ``file:/path`` or ``keyring:service/name``."""
+    """Where tokens lie: ``file:/path``, ``file://machine/path`` or ``keyring:service/name``."""
 
     name: str
+    machines: Machines | None = field(default=None, repr=False, compare=False)
+    """Where a file of another machine is read."""
 
     @classmethod
-    def of(cls, settings: Mapping[str, str]) -> Place:
-        """Make a place from the mapping `token` of the inventory, links in its folders resolved."""
+    def of(cls, settings: Mapping[str, str], machines: Machines | None = None) -> Place:
+        """Make a place from the mapping `token` of the inventory, links in its folders resolved.
+
+        On another machine they are resolved there, each time that the file is read.
+        """
         if (path := settings.get("file")) is not None:
+            if host := settings.get("host"):
+                return cls(f"file://{host}{path}", machines)
             folder, name = os.path.split(os.path.normpath(path))
             return cls(f"file:{os.path.join(os.path.realpath(folder), name)}")  # noqa: PTH118 - kept as text, as it is signed
         return cls(f"keyring:{settings['keyring']}")
@@ -61,8 +69,18 @@ class Place:
             ProviderError: what lies there is no token, or the keyring does not answer.
         """
         scheme, _, rest = self.name.partition(":")
-        data = _read_file(rest) if scheme == "file" else _read_keyring(rest)
+        if scheme != "file":
+            data = _read_keyring(rest)
+        elif rest.startswith("//"):
+            data = self._read_there(*rest[2:].split("/", 1))
+        else:
+            data = _read_file(rest)
         return parse(data, self.name)
+
+    def _read_there(self, host: str, path: str = "") -> bytes:
+        if self.machines is None:
+            raise Denied("no reach of this agent is connected to that machine", where=self.name)
+        return self.machines.read_file(host, f"/{path}", max_bytes=MAX_FILE_BYTES)
 
 
 def parse(data: bytes, where: str) -> tuple[Held, ...]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from breakglass.canon import Json, JsonObject
 from breakglass.errors import BreakglassError, Denied, Gone, ProviderError
@@ -81,7 +81,7 @@ class Vault:
 
     def _live(self, resource: Resource) -> tuple[tuple[Held, ...], str]:
         # The place as it was signed: the agent may have put a link into the path since.
-        place = Place(str(resource.params.get("place", self.place.name)))
+        place = replace(self.place, name=str(resource.params.get("place", self.place.name)))
         try:
             return place.read(), ""
         except (Gone, Denied) as error:
