@@ -21,7 +21,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from breakglass.errors import ProviderError, Unsupported
-from breakglass_host import cgroup, machine_owner, machine_place, machine_programs, machine_tree, procfs
+from breakglass_host import (
+    cgroup,
+    machine_inside,
+    machine_owner,
+    machine_place,
+    machine_programs,
+    machine_tree,
+    procfs,
+)
 from breakglass_host.machine_network import Address, Network, open_sockets
 from breakglass_host.machine_place import Place
 from breakglass_host.machine_tree import Recipe
@@ -98,21 +106,7 @@ class Machine:
         Raises:
             ProviderError: with `check`, it failed; its last words are in the text.
         """
-        places = [
-            f"{one.folder(_own(one, self._leader))}/cgroup.procs" for one in machine_owner.hierarchies()
-        ]
-        nsenter = [machine_programs.found("nsenter"), "-t", str(self._leader), "-a", "--wd=/"]
-        environment = {"PATH": machine_place.PATH, "HOME": "/root", "LANG": "C.UTF-8"}
-        done = subprocess.run(  # noqa: S603 - a test's own script, in a container
-            _joining(places, [*nsenter, "/bin/sh", "-c", script]),
-            check=False,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=timeout_s,
-            env=environment,
-        )
+        done = machine_inside.run(self._leader, script, timeout_s)
         if check and done.returncode != 0:
             said = (done.stderr or done.stdout).strip()[-400:]
             raise ProviderError(f"{self.name}: exit {done.returncode}: {said}")
@@ -156,12 +150,12 @@ class Machine:
         command = machine_place.nspawn(self.place, self.id, self.name, self.namespace, self.binds)
         with self.place.console.open("ab") as console:
             self._nspawn = subprocess.Popen(  # noqa: S603 - our own list
-                _joining(places, command),
+                machine_inside.joining(places, command),
                 stdin=subprocess.DEVNULL,
                 stdout=console,
                 stderr=console,
                 start_new_session=True,
-                env={"PATH": machine_place.PATH},
+                env={"PATH": machine_inside.PATH},
             )
         self._leader = self._await_leader(self._nspawn, until)
         self._await_systemd(self._nspawn, until)
@@ -213,22 +207,6 @@ class Machine:
         machine_owner.clear(self.id)
         if self._owns_network:
             self.network.close()
-
-
-def _joining(places: Sequence[str], command: Sequence[str]) -> list[str]:
-    """Return a command that enters cgroups before it becomes the one given."""
-    text = 'while [ "$1" != -- ]; do echo 0 >"$1" || exit 99; shift; done; shift; exec "$@"'
-    return ["/bin/sh", "-c", text, "sh", *places, "--", *command]
-
-
-def _own(hierarchy: cgroup.Hierarchy, pid: int) -> str:
-    """Return where a process is in a hierarchy, v2 or systemd's v1."""
-    marks = (b":name=systemd:",) if hierarchy.mount == "/sys/fs/cgroup/systemd" else (b"0::",)
-    for line in (procfs.read(f"/proc/{pid}/cgroup") or b"").splitlines():
-        for mark in marks:
-            if mark in line:
-                return os.fsdecode(line.partition(mark)[2])
-    raise ProviderError(f"process {pid} is gone")
 
 
 def start(

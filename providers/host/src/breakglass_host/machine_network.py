@@ -147,7 +147,7 @@ def open_sockets(
     with ours:
         with theirs:
             child = subprocess.Popen(  # noqa: S603 - our own interpreter and code
-                argv, stdin=subprocess.DEVNULL, stdout=theirs, stderr=subprocess.PIPE
+                argv, stdin=subprocess.DEVNULL, stdout=theirs.fileno(), stderr=subprocess.PIPE
             )
         _, said = child.communicate(timeout=within_s + 20.0)
         _, handles, *_ = socket.recv_fds(ours, 1, len(listen) + len(connect))

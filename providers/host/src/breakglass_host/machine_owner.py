@@ -19,6 +19,7 @@ from breakglass_host.cgroup import Hierarchy
 
 FOLDER = Path("/run/breakglass-machines")
 NETNS = Path("/run/netns")
+OLD_TREE = "/sys/fs/cgroup/systemd"
 _CGROUPS = "/breakglass-machines"
 _NSPAWN = Path("/run/systemd/nspawn/propagate")
 _ID = re.compile(r"bg-(\d+)-(\d+)-(\d+)-[0-9a-f]{6}")
@@ -43,10 +44,10 @@ def cgroup_path(id_: str) -> str:
 
 
 def hierarchies() -> list[Hierarchy]:
-    """Return v2, and systemd's own v1 tree where there is one: containers must not share a place in either."""
+    """Return v2, and systemd's v1 tree where there is one: machines must not share a place in either."""
     found = cgroup.writable()
-    old = Path("/sys/fs/cgroup/systemd")
-    named = [Hierarchy(str(old))] if (old / "cgroup.procs").exists() and os.access(old, os.W_OK) else []
+    old = Path(OLD_TREE)
+    named = [Hierarchy(OLD_TREE)] if (old / "cgroup.procs").exists() and os.access(old, os.W_OK) else []
     return ([found] if found else []) + [one for one in named if not found or one.mount != found.mount]
 
 

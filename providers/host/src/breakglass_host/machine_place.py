@@ -11,7 +11,6 @@ from breakglass.errors import ProviderError
 from breakglass_host import machine_owner, machine_programs
 from breakglass_host.machine_programs import call
 
-PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _SIZE = "1g"
 
 
