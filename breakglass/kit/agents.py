@@ -25,6 +25,8 @@ DEPLOYERS = {
     "flux": ("namespace",),
     "github-actions": ("repository",),
     "gitlab-ci": ("project",),
+    "unit": (),
+    "cron": (),
 }
 """The kinds of deployers, and the keys that each needs beside its name."""
 _KIND = {

@@ -27,6 +27,7 @@ _SETTINGS = (
     Setting("at_spool", _TEXT, "the folder of at jobs"),
     Setting("cron_deny", _TEXT, "the list of who may not use cron; cron.allow lies beside it"),
     Setting("at_deny", _TEXT, "the list of who may not use at; at.allow lies beside it"),
+    Setting("deployers", _TEXTS, "what would put it back: unit:NAME, cron:/etc/cron.d/FILE"),
 )
 
 

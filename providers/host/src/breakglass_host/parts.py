@@ -7,6 +7,7 @@ from collections.abc import Callable
 from breakglass.provider import Action, Connection
 from breakglass_host.actions import (
     credential_files,
+    deployers,
     egress,
     end_tree,
     freeze,
@@ -30,6 +31,7 @@ ACTION_CLASSES: tuple[Callable[[Connection], Action], ...] = (
     *relaunch.ACTION_CLASSES,
     *credential_files.ACTION_CLASSES,
     *spool.ACTION_CLASSES,
+    *deployers.ACTION_CLASSES,
 )
 SPECS = (
     freeze.SPEC,
@@ -42,6 +44,7 @@ SPECS = (
     relaunch.SPEC,
     credential_files.SPEC,
     spool.SPEC,
+    *deployers.SPECS,
 )
 EVIDENCE: tuple[Propose, ...] = (snapshot.propose,)
 """What must be out before the tree is killed."""
@@ -50,5 +53,6 @@ OTHERS: tuple[Propose, ...] = (
     relaunch.propose,
     credential_files.propose,
     spool.propose,
+    deployers.propose,
 )
 """What would start the agent again, and what it could still use."""
