@@ -20,11 +20,8 @@ def fresh(name: str = "", *, network: Network | None = None) -> Iterator[Machine
     """Start a machine and end it after the test, whatever happened."""
     why = obstacle()
     need("systemd", not why, why)
-    machine = start(name, network=network)
-    try:
+    with start(name, network=network) as machine:
         yield machine
-    finally:
-        machine.stop()
 
 
 def connect_to(

@@ -19,6 +19,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Self
 
 from breakglass.errors import ProviderError, Unsupported
 from breakglass_host import (
@@ -187,6 +188,14 @@ class Machine:
     def _failed(self, what: str) -> ProviderError:
         said = self.place.console.read_text(errors="replace")[-600:] if self.place.console.exists() else ""
         return ProviderError(f"machine {self.name}: {what}. Its console ends: {said.strip()}")
+
+    def __enter__(self) -> Self:
+        """Return it."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Stop it."""
+        self.stop()
 
     def stop(self) -> None:
         """End all that runs in it and remove all that was made for it; safe to repeat."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import tempfile
 from collections.abc import Sequence
 
 from breakglass.errors import ProviderError
@@ -20,17 +21,24 @@ def run(leader: int, script: str, timeout_s: float) -> subprocess.CompletedProce
         ProviderError: that process is gone.
     """
     places = [f"{one.folder(_place(one, leader))}/cgroup.procs" for one in machine_owner.hierarchies()]
-    nsenter = [machine_programs.found("nsenter"), "-t", str(leader), "-a", "--wd=/"]
-    return subprocess.run(  # noqa: S603 - a test's own script, in a container
-        joining(places, [*nsenter, "/bin/sh", "-c", script]),
-        check=False,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        errors="replace",
-        timeout=timeout_s,
-        env={"PATH": PATH, "HOME": "/root", "LANG": "C.UTF-8"},
-    )
+    nsenter = [machine_programs.found("nsenter"), "-t", str(leader), "-a", "--wd"]
+    # Files, not pipes: what the script leaves running in the background would keep a pipe open.
+    with (
+        tempfile.TemporaryFile("w+", errors="replace") as out,
+        tempfile.TemporaryFile("w+", errors="replace") as err,
+    ):
+        done = subprocess.run(  # noqa: S603 - a test's own script, in a container
+            joining(places, [*nsenter, "/bin/sh", "-c", script]),
+            check=False,
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=err,
+            timeout=timeout_s,
+            env={"PATH": PATH, "HOME": "/root", "LANG": "C.UTF-8"},
+        )
+        out.seek(0)
+        err.seek(0)
+        return subprocess.CompletedProcess(done.args, done.returncode, out.read(), err.read())
 
 
 def joining(places: Sequence[str], command: Sequence[str]) -> list[str]:

@@ -40,7 +40,9 @@ for host, port in request["listen"]:
 for host, port in request["connect"]:
     while True:
         try:
-            made.append(socket.create_connection((host, port), timeout=max(0.1, until - time.monotonic())))
+            one = socket.create_connection((host, port), timeout=max(0.1, until - time.monotonic()))
+            one.setblocking(True)
+            made.append(one)
             break
         except OSError:
             if time.monotonic() > until:

@@ -56,6 +56,7 @@ class Recipe:
 
 
 Say = Callable[[str], None]
+Build = Callable[[Recipe, Path, Say], None]
 
 
 def cache_folder() -> Path:
@@ -74,8 +75,10 @@ def cached(recipe: Recipe, cache: Path) -> Path | None:
     return tree if owner == 0 else None
 
 
-def ensure(recipe: Recipe, cache: Path, say: Say) -> Path:
+def ensure(recipe: Recipe, cache: Path, say: Say, *, build: Build | None = None) -> Path:
     """Return the finished tree; build it when it is not there. Of two builders one waits.
+
+    `build` makes the tree in a folder that is not there yet; without it: debootstrap.
 
     Raises:
         Unsupported: debootstrap is not installed.
@@ -92,7 +95,7 @@ def ensure(recipe: Recipe, cache: Path, say: Say) -> Path:
         # Closed to other users: there are setuid programs in it.
         new = Path(tempfile.mkdtemp(prefix=f"machine-{recipe.digest}.building-", dir=cache))
         try:
-            _debootstrap(recipe, new / "root", say)
+            (build or _debootstrap)(recipe, new / "root", say)
             _finish(new / "root")
             new.rename(cache / f"machine-{recipe.digest}")
         except BaseException:
