@@ -11,6 +11,7 @@ from breakglass_host.actions import (
     egress,
     end_tree,
     freeze,
+    journal_export,
     relaunch,
     scheduled_jobs,
     signal_tree,
@@ -25,6 +26,7 @@ ACTION_CLASSES: tuple[Callable[[Connection], Action], ...] = (
     *freeze.ACTION_CLASSES,
     *egress.ACTION_CLASSES,
     *snapshot.ACTION_CLASSES,
+    *journal_export.ACTION_CLASSES,
     *end_tree.ACTION_CLASSES,
     *signal_tree.ACTION_CLASSES,
     *scheduled_jobs.ACTION_CLASSES,
@@ -37,6 +39,7 @@ SPECS = (
     freeze.SPEC,
     egress.SPEC,
     snapshot.SPEC,
+    journal_export.SPEC,
     end_tree.SPEC,
     signal_tree.PAUSE_SPEC,
     signal_tree.STOP_SPEC,
@@ -46,7 +49,7 @@ SPECS = (
     spool.SPEC,
     *deployers.SPECS,
 )
-EVIDENCE: tuple[Propose, ...] = (snapshot.propose,)
+EVIDENCE: tuple[Propose, ...] = (snapshot.propose, journal_export.propose)
 """What must be out before the tree is killed."""
 OTHERS: tuple[Propose, ...] = (
     scheduled_jobs.propose,

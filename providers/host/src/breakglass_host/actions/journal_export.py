@@ -1,0 +1,207 @@
+"""``host.journald.export``: the journal of the agent's units and user, copied out without its secrets."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+
+from breakglass.canon import Json
+from breakglass.clock import Instant
+from breakglass.model.action import (
+    ActionSpec,
+    Authority,
+    Capability,
+    Judgement,
+    Reversibility,
+    Source,
+)
+from breakglass.model.plan import NotTouched
+from breakglass.model.resource import Resource, State
+from breakglass.provider import Connection, Proposal, Reversal, WaitFor
+from breakglass_host import collected, learning, membership, safepath, tree
+from breakglass_host.collected import Evidence
+from breakglass_host.journald import scope
+from breakglass_host.journald.collecting import Collected, collect
+from breakglass_host.journald.field_redaction import FieldRedactor
+from breakglass_host.journald.journalctl import Bounds, Journalctl
+from breakglass_host.journald.scope import Scope
+from breakglass_host.process_evidence import Reading
+from breakglass_host.proposed import Proposed
+from breakglass_host.redact import Redactor
+
+SPEC = ActionSpec(
+    name="host.journald.export",
+    capability=Capability.SNAPSHOT_LOGS,
+    summary=(
+        "Copies the journal entries of the agent's units and user since the incident began: the first and the"
+        " last 10,000 (16 MiB each), in the export format and as a journal file that journalctl --file and"
+        " --verify read. Secrets are taken out first; digests are made at once."
+    ),
+    permissions=("root: read the journal (journalctl) and have it written down (journalctl --sync)",),
+    blast_radius="Nothing: it only reads; journald writes down what it was sent.",
+    reversibility=Reversibility.FULL,
+    undo="Nothing was changed; the evidence stays.",
+    settle_s=0.0,
+    best_grade=collected.BEST_GRADE,
+    example="host.journald.export journal of support-bot.service",
+    sources=(
+        Source("proof", Authority.REAL_SYSTEM, "providers/host/tests/test_s_evidence_journal.py"),
+        Source("summary", Authority.REAL_SYSTEM, "providers/host/tests/test_s_evidence_file.py"),
+        Source(
+            "permissions",
+            Authority.VENDOR_TEXT,
+            "journalctl(1), --sync; systemd-journald.service(8), Access Control",
+        ),
+    ),
+)
+BUDGET_S = 10.0
+"""What a kill waits for lies below DESIGN 5's 20 s, also with the last write to the disk."""
+_FINISH_S = 2.0
+FREEZE_WAIT_S = 5.0
+DAY_S = 86_400
+_SOCKET = Path("/run/systemd/journal/socket")
+_STORES = {"persistent": Path("/var/log/journal"), "volatile": Path("/run/log/journal")}
+_SAME_NAME = (".timer", ".socket", ".path")
+"""What starts a service of the same name unless it says otherwise (systemd.timer(5), Unit=)."""
+
+
+class ExportJournal:
+    """Export once in a run."""
+
+    spec = SPEC
+
+    def __init__(self, connection: Connection) -> None:
+        """Make the run's own redaction key; it is never written."""
+        self._connection = connection
+        self._redactor = Redactor(secrets.token_bytes(32))
+        self._evidence = Evidence(connection.evidence)
+
+    def observe(self, resource: Resource) -> State:
+        """Return what this run has collected so far; a run that resumes collects again."""
+        return self._evidence.state(resource)
+
+    def apply(self, resource: Resource, before: State, token: str) -> None:  # noqa: ARG002 - evidence is only added to
+        """Export what was not exported yet.
+
+        Raises:
+            Denied: something had to be left out; trying again would leave out the same.
+        """
+        clock = self._connection.clock
+        end_s = clock.monotonic_s() + BUDGET_S
+        wanted = scope.of(resource)
+        reading = Reading(self._redactor, lambda: clock.monotonic_s() >= end_s - BUDGET_S / 2)
+        learning.learn(self._connection, resource, reading)
+        source = Journalctl(wanted.matches(), wanted.since_s, lambda: end_s - clock.monotonic_s() - _FINISH_S)
+        found = Collected(FieldRedactor(self._redactor))
+        if why := source.sync():
+            found.left_out.append(why)
+        collect(source, found, Bounds(), source.left_s)
+        found.begins = source.begins()
+        self._write(resource, wanted, source, found, unread=reading.left_out())
+
+    def _write(
+        self, resource: Resource, wanted: Scope, source: Journalctl, found: Collected, *, unread: list[str]
+    ) -> None:
+        """Write the export, the journal file and what is to be known of both."""
+        name = f"host/{tree.short(resource.id)}/journal-{_file_name(resource)}"
+        since = f"since {Instant(wanted.since_s * 1000)}"
+        self._evidence.put(resource, f"{name}.export", f"journalctl --output=export {since}", found.text)
+        if found.file is not None:
+            chunks = found.file.chunks(file_id=secrets.token_bytes(16), machine_id=_machine_id())
+            self._evidence.put(resource, f"{name}.journal", f"the entries of {name}.export", chunks)
+        facts = found.facts() | {"stored": _stored(), "since": str(Instant(wanted.since_s * 1000))}
+        said = b"\n".join(one.strip() for one in source.said if one.strip())
+        about: dict[str, Json] = {
+            **facts,
+            "matches": [*source.matches],
+            "journalctl_said": self._redactor.text(said[:16_384]),
+            "no_journal_file": found.why_no_file,
+            "left_out": [*found.left_out],
+            "secrets_not_learnt": [*unread],
+            "redacted": dict(self._redactor.counts),
+        }
+        self._evidence.put(resource, f"{name}.json", "what was exported, and what was not", _lines(about))
+        if said and not found.entries:
+            found.left_out.append("journalctl found nothing and complained: " + safepath.shown(said[:200]))
+        self._evidence.end(
+            resource, found.left_out, {"journal": facts, "journal_file": found.why_no_file or "written"}
+        )
+
+    def judge(self, resource: Resource, state: State) -> Judgement:  # noqa: ARG002 - the port's signature
+        """Contained: everything within the bounds was exported."""
+        facts = state.objects.get("journal")
+        cut = facts.get("cut") if isinstance(facts, dict) else None
+        words = [f"cut after {cut.get('after')} until {cut.get('before')}"] if isinstance(cut, dict) else []
+        if isinstance(facts, dict) and str(facts.get("journal_begins", "")) > str(facts.get("since", "")):
+            words.append(f"what journald still has begins at {facts.get('journal_begins')}")
+        if state.objects.get("journal_file") not in (None, "written"):
+            words.append(f"no journal file ({state.objects['journal_file']}), the export format alone")
+        return collected.judged(state, "; ".join(words))
+
+    def revert(self, resource: Resource, before: State, now: State) -> Reversal:  # noqa: ARG002 - the port's signature
+        """Do nothing: reading changed nothing."""
+        return collected.nothing_to_revert(resource)
+
+    def probe(self, resource: Resource) -> Judgement | None:  # noqa: ARG002 - the port's signature
+        """Return None: there is nothing to try."""
+        return None
+
+
+def propose(connection: Connection, freeze_key: str | None, kill_key: str) -> Proposed:  # noqa: ARG001 - the form of every part; the core makes the kill wait
+    """Propose one export, after the freeze: the tree writes nothing more."""
+    if not _SOCKET.exists():
+        return Proposed(not_touched=(NotTouched("journal", "no systemd-journald runs here"),))
+    settings = connection.reach.settings
+    found = membership.resolve(settings, connection.incident).tree
+    named = [*learning.texts(settings, "unit"), *learning.texts(settings, "units")]
+    twins = [
+        one.removesuffix(".service") + end for one in named if one.endswith(".service") for end in _SAME_NAME
+    ]
+    began = connection.since or connection.clock.now().plus(-DAY_S)
+    wanted = Scope(
+        scope.units_named((*named, *twins), found.cgroup), found.uid, max(0, began.epoch_ms // 1000)
+    )
+    if wanted.empty:
+        why = "neither a unit nor an account that is the agent's alone says which entries are its"
+        return Proposed(not_touched=(NotTouched("journal", why),))
+    params: dict[str, Json] = {
+        **found.params(),
+        **wanted.params(),
+        "credential_files": learning.credential_files(settings),
+    }
+    assumed = "" if connection.since else " (a day before planning: nobody said when the incident began)"
+    label = f"journal of {found.name} since {Instant(wanted.since_s * 1000)}{assumed}"
+    step = Proposal(
+        key=f"journal:{found.name}",
+        action=SPEC.name,
+        target=Resource("evidence", f"journal:{found.name}", label, params),
+        after=(WaitFor(freeze_key, FREEZE_WAIT_S),) if freeze_key else (),
+    )
+    return Proposed((step,))
+
+
+def _file_name(resource: Resource) -> str:
+    kept = "".join(c if c.isalnum() or c in "._@-" else "_" for c in resource.id.removeprefix("journal:"))
+    return kept[:80].strip("._-") or "agent"
+
+
+def _machine_id() -> bytes:
+    try:
+        return bytes.fromhex(Path("/etc/machine-id").read_text().strip())
+    except (OSError, ValueError):
+        return bytes(16)
+
+
+def _stored() -> str:
+    """Say where journald keeps what it is sent (journald.conf(5), Storage=)."""
+    found = [kind for kind, path in _STORES.items() if any(path.glob("*/*.journal"))]
+    return " and ".join(found) or "nowhere: Storage=none, or nothing was stored yet"
+
+
+def _lines(value: dict[str, Json]) -> Iterator[bytes]:
+    yield json.dumps(value, indent=1, sort_keys=True).encode() + b"\n"
+
+
+ACTION_CLASSES = (ExportJournal,)
