@@ -142,7 +142,10 @@ def with_line(text: str, number: int, line: str) -> str:
             16,
             "  - {kind: argo, name: x}",
             "16:12",
-            ('kind: "argo" is none of: argocd, flux, github-actions, gitlab-ci, unit, cron; did you mean "argocd"?'),
+            (
+                'kind: "argo" is none of: argocd, flux, github-actions, gitlab-ci, unit, cron; '
+                'did you mean "argocd"?'
+            ),
         ),
         (
             16,
