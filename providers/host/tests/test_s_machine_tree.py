@@ -10,7 +10,10 @@ from pathlib import Path
 import pytest
 
 from breakglass.errors import ProviderError
+from breakglass_host import machine_owner, machine_place
+from breakglass_host.machine import obstacle
 from breakglass_host.machine_tree import Recipe, Say, cached, ensure
+from tests.backends import need
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="a tree must be root's own")
 
@@ -72,3 +75,22 @@ def test_a_tree_that_is_not_roots_own_is_not_started(tmp_path: Path) -> None:
     os.chown(tree, 65534, 65534)
 
     assert cached(Recipe(), tmp_path) is None
+
+
+def test_where_an_overlay_is_refused_a_machine_gets_a_copy(tmp_path: Path) -> None:
+    """A colon in the cache's name is enough: the kernel takes it for two folders."""
+    why = obstacle()
+    need("systemd", not why, why)
+    tree = ensure(Recipe(), tmp_path / "with:colon", print, build=small)
+    id_ = machine_owner.new_id()
+    try:
+        place = machine_place.make(id_, tree)
+
+        assert sorted(path.name for path in tree.iterdir()) == sorted(
+            path.name for path in place.root.iterdir()
+        )
+        (place.root / "etc/new").write_text("its own")
+        assert not (tree / "etc/new").exists()
+    finally:
+        machine_owner.clear(id_)
+    assert not place.folder.exists()

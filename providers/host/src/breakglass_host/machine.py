@@ -28,6 +28,7 @@ from breakglass_host import (
     machine_owner,
     machine_place,
     machine_programs,
+    machine_room,
     machine_tree,
     procfs,
 )
@@ -36,6 +37,7 @@ from breakglass_host.machine_place import Place
 from breakglass_host.machine_tree import Recipe
 
 _BOOT_S = 60.0
+_TURN_S = 60.0
 _DOWN_S = 30.0
 _ADMIN_CAPABILITIES = 1 << 21 | 1 << 12
 """CAP_SYS_ADMIN and CAP_NET_ADMIN (capability.h)."""
@@ -143,14 +145,24 @@ class Machine:
         Raises:
             ProviderError: it did not come up.
         """
-        until = time.monotonic() + _BOOT_S
+        with machine_room.turn(within_s=_TURN_S):
+            until = time.monotonic() + _BOOT_S
+            self._nspawn = self._launch()
+            self._leader = self._await_leader(self._nspawn, until)
+            self._await_systemd(self._nspawn, until)
+        with self.network.connect(self.address, 22, within_s=max(0.0, until - time.monotonic())) as sshd:
+            sshd.settimeout(10.0)
+            if not sshd.recv(4).startswith(b"SSH-"):
+                raise self._failed("its sshd does not answer")
+
+    def _launch(self) -> subprocess.Popen[bytes]:
         places = []
         for one in machine_owner.hierarchies():
             one.create(machine_owner.cgroup_path(self.id))
             places.append(f"{one.folder(machine_owner.cgroup_path(self.id))}/cgroup.procs")
         command = machine_place.nspawn(self.place, self.id, self.name, self.namespace, self.binds)
         with self.place.console.open("ab") as console:
-            self._nspawn = subprocess.Popen(  # noqa: S603 - our own list
+            return subprocess.Popen(  # noqa: S603 - our own list
                 machine_inside.joining(places, command),
                 stdin=subprocess.DEVNULL,
                 stdout=console,
@@ -158,12 +170,6 @@ class Machine:
                 start_new_session=True,
                 env={"PATH": machine_inside.PATH},
             )
-        self._leader = self._await_leader(self._nspawn, until)
-        self._await_systemd(self._nspawn, until)
-        with self.network.connect(self.address, 22, within_s=max(0.0, until - time.monotonic())) as sshd:
-            sshd.settimeout(10.0)
-            if not sshd.recv(4).startswith(b"SSH-"):
-                raise self._failed("its sshd does not answer")
 
     def _await_leader(self, nspawn: subprocess.Popen[bytes], until: float) -> int:
         while time.monotonic() < until and nspawn.poll() is None:
@@ -176,10 +182,10 @@ class Machine:
     def _await_systemd(self, nspawn: subprocess.Popen[bytes], until: float) -> None:
         state = ""
         while time.monotonic() < until and nspawn.poll() is None:
-            left_s = max(1.0, until - time.monotonic())
-            state = self.run(
-                "systemctl is-system-running --wait", check=False, timeout_s=left_s
-            ).stdout.strip()
+            try:
+                state = self.run("systemctl is-system-running", check=False, timeout_s=5).stdout.strip()
+            except (subprocess.TimeoutExpired, ProviderError):
+                continue  # it is busy, or it died: then nspawn ends
             if state in ("running", "degraded"):
                 return
             time.sleep(0.03)
