@@ -1,0 +1,1 @@
+"""Whole stops of agents on other machines."""
