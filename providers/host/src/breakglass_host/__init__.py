@@ -6,17 +6,27 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
-from breakglass.errors import Unsupported
+from breakglass.canon import JsonObject
+from breakglass.errors import MalformedInput, Unsupported
 from breakglass.model.resource import Reach
 from breakglass.provider import AgentHome, Card, Connection, Provider, Setting, SettingType
 from breakglass_host import parts, tree
+from breakglass_host.remote.address import parse_address, parse_host_key
+from breakglass_host.systemd import relations, unit_name
 
 __all__ = ["CARD"]
 
 _TEXT, _TEXTS = SettingType.TEXT, SettingType.TEXTS
 _SETTINGS = (
-    Setting("host", _TEXT, "local: the machine that breakglass runs on", required=True),
+    Setting("host", _TEXT, "local: the machine that breakglass runs on; or ssh://user@name", required=True),
+    Setting("host_key", _TEXT, "with ssh://: the machine's own public key, like ssh-ed25519 AAAA..."),
+    Setting(
+        "ssh_config", _TEXT, "with ssh://: the ssh client's configuration file, where not the operator's"
+    ),
+    Setting("without_sudo", SettingType.FLAG, "with ssh://: stay the user that logs in, and do what it may"),
     Setting("cgroup", _TEXT, "the agent's own cgroup, as a v2 path like /agents/bot"),
+    Setting("unit", _TEXT, "the agent's own systemd unit: a service, scope, slice or template"),
+    Setting("units", _TEXTS, "more units of the agent's own: services, timers, sockets, paths"),
     Setting("user", _TEXT, "an account, or a uid, that runs nothing but the agent"),
     Setting("pid_file", _TEXT, "a file with the pid of the agent's first process"),
     Setting("log_files", _TEXTS, "files to preserve before anything is destroyed"),
@@ -34,15 +44,13 @@ _SETTINGS = (
 def _check(reach: Reach) -> Sequence[str]:
     """Return what is wrong with an entry as a whole."""
     settings, complaints = reach.settings, []
-    host = tree.setting(settings, "host")
-    if host.startswith("ssh://"):
-        complaints.append(
-            "host: ssh:// is not supported yet; run breakglass on that machine with host: local"
-        )
-    elif host != "local":
-        complaints.append(f"host: expected local, found {host!r}")
-    if not any(tree.setting(settings, key) for key in ("cgroup", "user", "pid_file")):
-        complaints.append("at least one of cgroup, user and pid_file must say what the agent's processes are")
+    complaints += _check_host(settings)
+    if not any(tree.setting(settings, key) for key in ("unit", "cgroup", "user", "pid_file")):
+        what = "at least one of unit, cgroup, user and pid_file"
+        complaints.append(f"{what} must say what the agent's processes are")
+    for name in relations.named(settings):
+        if wrong := unit_name.complaint(name):
+            complaints.append(f"unit: {name!r} {wrong}")
     path = tree.setting(settings, "cgroup")
     if path and (wrong := tree.complaint(path)):
         complaints.append(f"cgroup: {path!r} {wrong}")
@@ -52,16 +60,42 @@ def _check(reach: Reach) -> Sequence[str]:
     return complaints
 
 
+def _check_host(settings: JsonObject) -> list[str]:
+    """Return what is wrong with where the machine is said to be."""
+    host, complaints = tree.setting(settings, "host"), []
+    if host == "local":
+        odd = [key for key in ("host_key", "ssh_config", "without_sudo") if key in settings]
+        return [f"{odd[0]}: it has a meaning with host: ssh://user@name alone"] if odd else []
+    try:
+        parse_address(host)
+    except MalformedInput as error:
+        complaints.append(f"host: expected local, or {error.what.removeprefix('expected ')}")
+    try:
+        parse_host_key(tree.setting(settings, "host_key"))
+    except MalformedInput as error:
+        complaints.append(f"host_key: {error.what}")
+    config = tree.setting(settings, "ssh_config")
+    if config and not PurePosixPath(config).is_absolute():
+        complaints.append(f"ssh_config: {config!r} is not an absolute path")
+    return complaints
+
+
 def _connect(connection: Connection) -> Provider:
-    """Connect to this machine.
+    """Connect to this machine, or to another over ssh.
 
     Raises:
-        Unsupported: this is not Linux, or the entry names another machine.
+        Unsupported: this is not Linux, or the entry is wrong.
+        Denied: the other machine is not the one that is meant, or refuses.
+        Unreachable: it does not answer.
     """
-    if sys.platform != "linux":
-        raise Unsupported("the host provider works on Linux alone", where=connection.reach.where)
     if complaints := _check(connection.reach):
         raise Unsupported(complaints[0], where=connection.reach.where)
+    if tree.setting(connection.reach.settings, "host") != "local":
+        from breakglass_host.remote.host import RemoteHost
+
+        return RemoteHost(connection)
+    if sys.platform != "linux":
+        raise Unsupported("the host provider works on Linux alone", where=connection.reach.where)
     from breakglass_host.connect import LocalHost
 
     return LocalHost(connection)
@@ -82,5 +116,6 @@ CARD = Card(
     specs=parts.SPECS,
     connect=_connect,
     check=_check,
+    concurrent=True,
     home=_home,
 )

@@ -14,6 +14,7 @@ from breakglass.errors import Denied
 from breakglass_host import cgroup, exclusive, procfs, subuid, tree
 from breakglass_host.cgroup import Hierarchy
 from breakglass_host.procfs import Process, Table
+from breakglass_host.systemd import relations
 from breakglass_host.tree import Tree
 
 
@@ -39,11 +40,13 @@ class Resolved:
 def resolve(settings: JsonObject, incident: str) -> Resolved:
     """Reduce what the inventory names to what holds nothing but the agent."""
     wanted, table, hierarchy = tree.named(settings), procfs.scan(), cgroup.find()
+    own, without = ("", "") if wanted.cgroup else relations.tree_cgroup(settings)
+    wanted = replace(wanted, cgroup=wanted.cgroup or own)
     if cgroup.writable() is not None:
         wanted = replace(wanted, hold=tree.hold_path(wanted.name, incident))
     foreign = exclusive.root_is_foreign(wanted)
     found = own_part(_without_root(wanted) if foreign else wanted, hierarchy, table)
-    return Resolved(found.tree, (*foreign, *found.shared))
+    return Resolved(found.tree, (*([without] if without else ()), *foreign, *found.shared))
 
 
 def own_part(wanted: Tree, hierarchy: Hierarchy | None, table: Table) -> Resolved:

@@ -12,13 +12,19 @@ from breakglass_host.actions import (
     end_tree,
     freeze,
     journal_export,
+    login_records,
     relaunch,
     scheduled_jobs,
     signal_tree,
     snapshot,
     spool,
+    unit_files,
+    triggers,
+    units_mask,
+    units_stop,
 )
 from breakglass_host.proposed import Proposed
+from breakglass_host.systemd import propose as units
 
 Propose = Callable[[Connection, str | None, str], Proposed]
 
@@ -27,12 +33,17 @@ ACTION_CLASSES: tuple[Callable[[Connection], Action], ...] = (
     *egress.ACTION_CLASSES,
     *snapshot.ACTION_CLASSES,
     *journal_export.ACTION_CLASSES,
+    *unit_files.ACTION_CLASSES,
+    *login_records.ACTION_CLASSES,
     *end_tree.ACTION_CLASSES,
     *signal_tree.ACTION_CLASSES,
     *scheduled_jobs.ACTION_CLASSES,
     *relaunch.ACTION_CLASSES,
     *credential_files.ACTION_CLASSES,
     *spool.ACTION_CLASSES,
+    *units_mask.ACTION_CLASSES,
+    *triggers.ACTION_CLASSES,
+    *units_stop.ACTION_CLASSES,
     *deployers.ACTION_CLASSES,
 )
 SPECS = (
@@ -40,6 +51,8 @@ SPECS = (
     egress.SPEC,
     snapshot.SPEC,
     journal_export.SPEC,
+    unit_files.SPEC,
+    login_records.SPEC,
     end_tree.SPEC,
     signal_tree.PAUSE_SPEC,
     signal_tree.STOP_SPEC,
@@ -47,11 +60,20 @@ SPECS = (
     relaunch.SPEC,
     credential_files.SPEC,
     spool.SPEC,
+    units_mask.SPEC,
+    triggers.SPEC,
+    units_stop.SPEC,
     *deployers.SPECS,
 )
-EVIDENCE: tuple[Propose, ...] = (snapshot.propose, journal_export.propose)
+EVIDENCE: tuple[Propose, ...] = (
+    snapshot.propose,
+    journal_export.propose,
+    unit_files.propose,
+    login_records.propose,
+)
 """What must be out before the tree is killed."""
 OTHERS: tuple[Propose, ...] = (
+    units.propose,
     scheduled_jobs.propose,
     relaunch.propose,
     credential_files.propose,

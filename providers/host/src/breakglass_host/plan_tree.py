@@ -19,6 +19,8 @@ from breakglass_host.network import How, Net
 from breakglass_host.privilege import Privilege
 from breakglass_host.procfs import Process
 from breakglass_host.proposed import Proposed
+from breakglass_host.systemd import propose as units
+from breakglass_host.systemd import relations
 
 FREEZE_WAIT_S = 5.0
 HEAD_START_S = 0.1
@@ -82,6 +84,9 @@ def propose(connection: Connection, found: Found, snapshots: tuple[str, ...]) ->
         return Proposed((), (_nothing(found),), not_touched)
     cut, cut_doors = _egress(connection, found)
     waits = (WaitFor(found.freeze_key, FREEZE_WAIT_S), *(WaitFor(key, SNAPSHOT_WAIT_S) for key in snapshots))
+    if relations.named(connection.reach.settings):
+        # What is frozen is not restarted, what is killed is: so the kill comes after the mask.
+        waits += (WaitFor(units.MASK_KEY, units.MASK_WAIT_S),)
     steps = (_stop(found, is_first=True), *cut, _stop(found, is_first=False, after=waits))
     doors = (*_absent(found), *_privileged(found), *cut_doors, *_shared(found), *_strays(found))
     return Proposed(steps, doors, not_touched)
@@ -186,6 +191,8 @@ def _absent(found: Found) -> tuple[ProposedDoor, ...]:
     path, hierarchy = found.resolved.tree.cgroup, cgroup.find()
     if not path or found.members or (hierarchy is not None and hierarchy.inode(path)):
         return ()
+    if found.resolved.tree.name.startswith("unit:"):
+        return ()  # systemd knows the unit, and removes the cgroup of one that does not run
     reason = "there is no such cgroup, and nothing of the agent was found: it may run elsewhere"
     remedy = "correct the inventory, or look where the agent runs"
     door = Door(DoorKind.NO_STEP, f"cgroup {path}", reason, remedy, "", (), Verdict.UNKNOWN)

@@ -23,7 +23,7 @@ class Tree:
     """What the agent's processes are found by. Only what is the agent's *alone* stands in a signed one."""
 
     name: str
-    """``cgroup:/x``, ``user:1001`` or ``pid-file:/path``: how the inventory names it."""
+    """``unit:x.service``, ``cgroup:/x``, ``user:1001`` or ``pid-file:/path``: how the inventory names it."""
     cgroup: str = ""
     uid: int | None = None
     pid: int | None = None
@@ -131,9 +131,20 @@ def uid_of(user: str) -> int:
 
 
 def named(settings: JsonObject) -> Tree:
-    """Return the tree as the inventory names it, with the pid file read; nothing is checked yet."""
-    cgroup, user, pid_file = (setting(settings, key) for key in ("cgroup", "user", "pid_file"))
-    name = f"cgroup:{cgroup}" if cgroup else f"user:{user}" if user else f"pid-file:{pid_file}"
+    """Return the tree as the inventory names it, with the pid file read; nothing is checked yet.
+
+    The cgroup of a unit is systemd's to say (`membership.resolve`).
+    """
+    unit, cgroup, user, pid_file = (setting(settings, key) for key in ("unit", "cgroup", "user", "pid_file"))
+    name = (
+        f"unit:{unit}"
+        if unit
+        else f"cgroup:{cgroup}"
+        if cgroup
+        else f"user:{user}"
+        if user
+        else f"pid-file:{pid_file}"
+    )
     root = _root(pid_file) if pid_file else None
     return Tree(
         name,
