@@ -15,6 +15,7 @@
     └── ProviderError              4   raised by providers, caught by the engine: unknown, or retried
         ├── Transient              4   try again with back-off
         │   └── Throttled          4   try again after `retry_after_s`
+        ├── InDoubt                4   whether the change was made is not known: read before anything else
         ├── Denied                 4   the executor may not do this; retrying does not help
         ├── Gone                   4   the resource is not there any more
         └── Drifted                4   revert found something that the stop did not leave
@@ -134,6 +135,10 @@ class Throttled(Transient):
         """Keep the platform's own hint; the engine waits at least that long."""
         super().__init__(what, where=where)
         self.retry_after_s = retry_after_s
+
+
+class InDoubt(ProviderError):
+    """Whether the change was made is not known: it must be read again before it is tried again."""
 
 
 class Denied(ProviderError):

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Generator, Mapping
 
 from breakglass.canon import Json
-from breakglass.errors import ProviderError
+from breakglass.errors import InDoubt, ProviderError
 from breakglass.execute.context import StepContext, attempt
 from breakglass.execute.effects import Effect, Routine, Until
 from breakglass.model.action import Grade, Judgement, Verdict
@@ -48,6 +48,7 @@ def restore(context: StepContext, prior: Mapping[str, Json]) -> Routine:
 def _rounds(context: StepContext, before: State) -> Generator[Effect, object, Judgement | None]:
     action, target = context.action, context.step.target
     outcomes: dict[str, Outcome] = {}
+    why = f"still changing after {MAX_ROUNDS} rounds"
     for round_ in range(context.past.rounds, context.past.rounds + MAX_ROUNDS):
         if context.cancelled():
             return None
@@ -60,7 +61,15 @@ def _rounds(context: StepContext, before: State) -> Generator[Effect, object, Ju
             complete=now.complete,
         )
         context.emit("calling", f"round {round_}")
-        done = yield from attempt(context, lambda now=now: action.revert(target, before, now))  # type: ignore[misc]  # mypy cannot infer a lambda with a default
+        try:
+            done = yield from attempt(context, lambda now=now: action.revert(target, before, now))  # type: ignore[misc]  # mypy cannot infer a lambda with a default
+        except InDoubt as error:
+            # What was read before it is not what is there now: the next round reads again, then decides.
+            why = error.what
+            context.emit("retry", why)
+            if context.late():
+                break
+            continue
         first = not outcomes
         # The first answer tells what was done; later ones only that nothing is left to do.
         outcomes = {**done.objects, **outcomes}
@@ -72,7 +81,7 @@ def _rounds(context: StepContext, before: State) -> Generator[Effect, object, Ju
             return _judge(before, done, outcomes)
         if context.late():
             break
-    return Judgement(Verdict.UNKNOWN, f"still changing after {MAX_ROUNDS} rounds", Grade.NONE)
+    return Judgement(Verdict.UNKNOWN, why, Grade.NONE)
 
 
 def _judge(before: State, last: Reversal, outcomes: Mapping[str, Outcome]) -> Judgement:
