@@ -1,0 +1,147 @@
+"""A call whose answer was lost is not made again before the world was read again: neither stop nor restore."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from breakglass.clock import SystemClock
+from breakglass.errors import InDoubt
+from breakglass.execute.engine import Ports, execute
+from breakglass.journal.history import StepHistory, replay
+from breakglass.journal.reader import read_journal
+from breakglass.journal.writer import Journal
+from breakglass.model.action import ActionSpec, Judgement, Verdict
+from breakglass.model.plan import Pin, Plan
+from breakglass.model.resource import Resource, State
+from breakglass.plan.restore import RestoreHeader, build_restore
+from breakglass.provider import Action, Reversal
+from breakglass.testing.fake_cloud import SPEC, DeactivateKeys, FakeCloud, FakeProvider
+from breakglass.verify.judge import assess
+from tests.engine.worlds import NOON, authorised, plan_for
+
+CLOCK = SystemClock()
+
+
+@dataclass(frozen=True, slots=True)
+class CutKeys:
+    """The fake action over a connection that is cut after, or before, each verb's first change."""
+
+    inner: DeactivateKeys
+    is_done: bool
+    cuts: set[str] = field(default_factory=set)
+
+    @property
+    def spec(self) -> ActionSpec:
+        """Return the same as the inner action."""
+        return SPEC
+
+    def observe(self, resource: Resource) -> State:
+        """Pass on."""
+        return self.inner.observe(resource)
+
+    def apply(self, resource: Resource, before: State, token: str) -> None:
+        """Lose the first answer."""
+        if "apply" in self.cuts or self.is_done:
+            self.inner.apply(resource, before, token)
+        self._cut("apply")
+
+    def judge(self, resource: Resource, state: State) -> Judgement:
+        """Pass on."""
+        return self.inner.judge(resource, state)
+
+    def revert(self, resource: Resource, before: State, now: State) -> Reversal:
+        """Lose the first answer."""
+        if "revert" in self.cuts:
+            return self.inner.revert(resource, before, now)
+        if self.is_done:
+            self.inner.revert(resource, before, now)
+        self._cut("revert")
+        raise AssertionError
+
+    def probe(self, resource: Resource) -> Judgement | None:
+        """Pass on."""
+        return self.inner.probe(resource)
+
+    def _cut(self, verb: str) -> None:
+        if verb not in self.cuts:
+            self.cuts.add(verb)
+            raise InDoubt(f"the connection was cut during {verb}")
+
+
+@dataclass(frozen=True, slots=True)
+class CutProvider(FakeProvider):
+    """A provider behind such a connection."""
+
+    made: dict[str, Action] = field(default_factory=dict)
+
+    @property
+    def actions(self) -> Mapping[str, Action]:
+        """Return the one action."""
+        return self.made
+
+
+def cut_world(*, is_done: bool) -> tuple[FakeCloud, CutProvider]:
+    """Return a cloud with one user, and its provider behind a connection that is cut."""
+    cloud = FakeCloud(CLOCK, {"bot": {"key": True, "old": False}})
+    return cloud, CutProvider(cloud, None, {SPEC.name: CutKeys(DeactivateKeys(cloud), is_done)})
+
+
+def run(folder: Path, plan: Plan, provider: CutProvider, prior: dict[int, object] | None = None) -> object:
+    """Execute with a real journal; return what the journal says."""
+    folder.mkdir()
+    journal = Journal.create(folder / "journal.jsonl", CLOCK)
+    ports = Ports(CLOCK, journal, lambda _event: None, lambda: False, random.Random(1))
+    try:
+        execute(authorised(plan), {0: provider}, ports, prior=prior)  # type: ignore[arg-type]  # JSON objects
+    finally:
+        journal.close()
+    return replay(read_journal(folder / "journal.jsonl").records)
+
+
+def verbs(cloud: FakeCloud) -> list[str]:
+    """Return what reached the cloud, without the proofs, and take it away."""
+    found = [verb for verb, _, _ in cloud.calls if verb != "probe"]
+    cloud.calls.clear()
+    return found
+
+
+def stop_and_restore(folder: Path, *, is_done: bool) -> tuple[FakeCloud, list[str], list[str]]:
+    """Stop and restore with one cut in each; return the calls of both."""
+    cloud, provider = cut_world(is_done=is_done)
+    plan = plan_for(provider)
+    cloud.calls.clear()
+    histories: dict[int, StepHistory] = run(folder / "stop", plan, provider)  # type: ignore[assignment]  # what replay gives
+    assert Verdict.CONTAINED is assess(plan, histories).verdict
+    assert not cloud.accepts("bot")
+    stopped = verbs(cloud)
+    header = RestoreHeader(
+        "pln-2", "fixed", "alice", NOON, NOON.plus(900), "B" * 22 + "==", Pin("roster", 1, "0" * 64), "0" * 64
+    )
+    restore, undone = build_restore(plan, histories, header)
+    prior: dict[int, object] = {n: histories[of].prior for n, of in enumerate(undone)}
+    restored: dict[int, StepHistory] = run(folder / "restore", restore, provider, prior)  # type: ignore[assignment]  # the same
+    assert Verdict.CONTAINED is assess(restore, restored).verdict
+    return cloud, stopped, verbs(cloud)
+
+
+def test_a_change_that_was_made_and_not_answered_is_read_and_not_made_twice(tmp_path: Path) -> None:
+    """After the cut the next call is a read; it finds the change made."""
+    cloud, stopped, restored = stop_and_restore(tmp_path, is_done=True)
+
+    assert ["observe", "apply", "observe"] == stopped[:3]
+    assert 1 == stopped.count("apply")
+    assert ["observe", "revert", "observe", "revert"] == restored
+    assert {"bot": {"key": True, "old": False}} == cloud.users
+
+
+def test_a_change_that_was_not_made_is_made_after_a_new_read(tmp_path: Path) -> None:
+    """After the cut the next call is a read; it finds that nothing was done."""
+    cloud, stopped, restored = stop_and_restore(tmp_path, is_done=False)
+
+    assert ["observe", "observe", "apply", "observe"] == stopped[:4]
+    assert "observe" == restored[0]
+    assert ["observe", "observe", "revert"] == restored[:3]
+    assert {"bot": {"key": True, "old": False}} == cloud.users
