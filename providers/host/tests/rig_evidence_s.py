@@ -1,4 +1,4 @@
-"""Runs an evidence action inside a machine, with its stock Python and nothing installed, as the runner does."""
+"""Runs an evidence action inside a machine, with its stock Python and nothing installed."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ asked = json.load(sys.stdin)
 module = importlib.import_module(asked["module"])
 where = IncidentFolder.create(Path(asked["folder"]))
 connection = Connection(
-    Reach("host", asked["settings"], "kit:1"), AgentRef("bot", "platform", None), "inc-1", True, SystemClock(),
-    FolderEvidence(where), FolderSealed(where), None,
+    Reach("host", asked["settings"], "kit:1"), AgentRef("bot", "platform", None), "inc-1", True,
+    SystemClock(), FolderEvidence(where), FolderSealed(where), None,
     since=Instant(asked["since_ms"]) if asked["since_ms"] is not None else None,
 )
 proposed = module.propose(connection, "freeze", "kill")

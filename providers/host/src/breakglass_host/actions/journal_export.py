@@ -20,7 +20,7 @@ from breakglass.model.action import (
 from breakglass.model.plan import NotTouched
 from breakglass.model.resource import Resource, State
 from breakglass.provider import Connection, Proposal, Reversal, WaitFor
-from breakglass_host import collected, learning, membership, safepath, tree
+from breakglass_host import agent_units, collected, learning, membership, safepath, tree
 from breakglass_host.collected import Evidence
 from breakglass_host.journald import scope
 from breakglass_host.journald.collecting import Collected, collect
@@ -63,8 +63,6 @@ FREEZE_WAIT_S = 5.0
 DAY_S = 86_400
 _SOCKET = Path("/run/systemd/journal/socket")
 _STORES = {"persistent": Path("/var/log/journal"), "volatile": Path("/run/log/journal")}
-_SAME_NAME = (".timer", ".socket", ".path")
-"""What starts a service of the same name unless it says otherwise (systemd.timer(5), Unit=)."""
 
 
 class ExportJournal:
@@ -151,18 +149,12 @@ class ExportJournal:
 
 def propose(connection: Connection, freeze_key: str | None, kill_key: str) -> Proposed:  # noqa: ARG001 - the form of every part; the core makes the kill wait
     """Propose one export, after the freeze: the tree writes nothing more."""
-    if not _SOCKET.exists():
+    if not has_journal():
         return Proposed(not_touched=(NotTouched("journal", "no systemd-journald runs here"),))
     settings = connection.reach.settings
     found = membership.resolve(settings, connection.incident).tree
-    named = [*learning.texts(settings, "unit"), *learning.texts(settings, "units")]
-    twins = [
-        one.removesuffix(".service") + end for one in named if one.endswith(".service") for end in _SAME_NAME
-    ]
-    began = connection.since or connection.clock.now().plus(-DAY_S)
-    wanted = Scope(
-        scope.units_named((*named, *twins), found.cgroup), found.uid, max(0, began.epoch_ms // 1000)
-    )
+    units, incomplete = agent_units.find(settings, found.cgroup)
+    wanted = Scope(units, found.uid, since(connection).epoch_ms // 1000)
     if wanted.empty:
         why = "neither a unit nor an account that is the agent's alone says which entries are its"
         return Proposed(not_touched=(NotTouched("journal", why),))
@@ -179,7 +171,18 @@ def propose(connection: Connection, freeze_key: str | None, kill_key: str) -> Pr
         target=Resource("evidence", f"journal:{found.name}", label, params),
         after=(WaitFor(freeze_key, FREEZE_WAIT_S),) if freeze_key else (),
     )
-    return Proposed((step,))
+    return Proposed((step,), incomplete=incomplete)
+
+
+def since(connection: Connection) -> Instant:
+    """Return when the incident began, or, where nobody said so, the moment a day ago."""
+    began = connection.since or connection.clock.now().plus(-DAY_S)
+    return Instant(max(0, began.epoch_ms))
+
+
+def has_journal() -> bool:
+    """Return True where journald takes entries (systemd-journald.service(8))."""
+    return _SOCKET.exists()
 
 
 def _file_name(resource: Resource) -> str:

@@ -82,7 +82,7 @@ class Journalctl:
         return "" if done.returncode == 0 else f"journalctl --sync: exit status {done.returncode}"
 
     def begins(self) -> int | None:
-        """Return when the oldest entry that journald still has was received, in microseconds; None: unknown."""
+        """Return when the oldest entry that journald still has came, in microseconds; None: unknown."""
         answer = Answer()
         whole = Journalctl((), 0, self.left_s, self.said)
         first = next(whole.read(Bounds(entries=1), answer), None)

@@ -6,20 +6,14 @@ What an agent forges stands in its own entries and is exported with them.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 from breakglass.canon import Json
 from breakglass.errors import MalformedInput
 from breakglass.model.resource import Resource
 from breakglass_host import safepath
+from breakglass_host.systemd import unit_name
 
-_UNIT = re.compile(
-    r"[A-Za-z0-9:_.\\@-]{1,240}\."
-    r"(?:service|scope|slice|socket|timer|path|mount|automount|swap|device|target)"
-)
-MOST_UNITS = 200
 _COREDUMP = "MESSAGE_ID=fc2e22bc6ee647b6b90729ab34a250b1"
 """SD_MESSAGE_COREDUMP of sd-messages.h."""
 
@@ -50,6 +44,8 @@ class Scope:
             ]
             if unit.endswith(".slice"):
                 terms.append([f"_SYSTEMD_SLICE={unit}"])
+            if unit_name.is_template(unit):
+                terms.append([f"_SYSTEMD_SLICE={_slice_of_instances(unit)}"])
         if self.uid is not None:
             fields = (
                 "_UID",
@@ -80,7 +76,7 @@ def of(resource: Resource) -> Scope:
     """
     named = resource.params.get("journal_units")
     units = tuple(one for one in named if isinstance(one, str)) if isinstance(named, list | tuple) else ()
-    if wrong := [one for one in units if not is_unit(one)]:
+    if wrong := [one for one in units if unit_name.complaint(one)]:
         raise MalformedInput(f"{safepath.shown(wrong[0])[:80]} is no unit's name", where=resource.id)
     since_s = safepath.number_param(resource, "journal_since_s")
     if since_s is None or since_s < 0:
@@ -89,13 +85,7 @@ def of(resource: Resource) -> Scope:
     return Scope(units, uid, since_s)
 
 
-def is_unit(name: str) -> bool:
-    """Return True for a full unit name (systemd.unit(5))."""
-    return _UNIT.fullmatch(name) is not None
-
-
-def units_named(names: Iterable[str], cgroup: str) -> tuple[str, ...]:
-    """Return the units, each once: those that the inventory names and the one that a cgroup belongs to."""
-    own = cgroup.rsplit("/", 1)[-1]
-    found = dict.fromkeys(one for one in (*names, own) if is_unit(one))
-    return tuple(found)[:MOST_UNITS]
+def _slice_of_instances(template: str) -> str:
+    """Return the slice that instances run in unless their file names another (systemd.service(5))."""
+    prefix = template.partition("@")[0].replace("\\", "\\x5c").replace("-", "\\x2d")
+    return f"system-{prefix}.slice"
