@@ -1,7 +1,9 @@
 """Describes what lies in a folder that the agent may have filled: links, pipes, huge files, deep trees.
 
-No link is followed but to what is the agent's own: it can lead to nobody else's secrets. What is no regular file is only named. All of it is bounded, and who calls this does so in a thread
-that can be left behind: a file system of the agent's own making may never answer.
+No link is followed but to a regular file of the agent's own, and to a folder of its own where systemd itself
+would look into it: so it leads to nobody else's secrets. What is no regular file is only named. All of it is
+bounded, and who calls this does so in a thread that can be left behind: a file system of the agent's own making
+may never answer.
 """
 
 from __future__ import annotations
@@ -10,7 +12,7 @@ import errno
 import os
 import stat
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from breakglass.canon import Json
 from breakglass_host import safepath, unit_redaction
@@ -20,6 +22,7 @@ LARGEST = 256 * 1024
 _MOST_ENTRIES = 1_000
 _DEEPEST = 4
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_LOOKED_INTO = (".d", ".wants", ".requires", ".upholds", "user", "systemd")
 _OWN_FOLDER = "a folder of the agent's own"
 _KINDS: tuple[tuple[Callable[[int], bool], str], ...] = (
     (stat.S_ISREG, "file"),
@@ -40,6 +43,9 @@ class Looking:
     owner: int | None
     """Whose files may be read through a link; None: nobody's."""
     left: int = _MOST_ENTRIES
+    is_cut: bool = False
+    """There was more than the bounds allow."""
+    _seen: set[tuple[int, int]] = field(default_factory=set)
 
     def folder(self, path: str) -> Iterator[dict[str, Json]]:
         """Describe what lies in a folder and below it; nothing where there is none."""
@@ -83,6 +89,7 @@ class Looking:
                 names.append(one.name)
         for name in sorted(names):
             if self.left <= 0:
+                self.is_cut = True
                 yield {"path": safepath.shown(path), "not_read": f"more than {_MOST_ENTRIES} files in all"}
                 return
             self.left -= 1
@@ -101,8 +108,12 @@ class Looking:
             yield {"path": safepath.shown(path), "not_read": error.strerror}
             return
         try:
+            about = os.fstat(below)
+            if (about.st_dev, about.st_ino) in self._seen:
+                return
+            self._seen.add((about.st_dev, about.st_ino))
             is_link = stat.S_ISLNK(os.stat(name, dir_fd=at, follow_symlinks=False).st_mode)
-            if not is_link or os.fstat(below).st_uid == self.owner:
+            if not is_link or about.st_uid == self.owner:
                 yield from self._below(path, below, depth)
         finally:
             os.close(below)
@@ -139,7 +150,8 @@ class Looking:
             return {"target_is": "nothing"} if follow else {"not_read": "it is gone"}
         try:
             about = os.fstat(path_fd)
-            if follow and stat.S_ISDIR(about.st_mode) and about.st_uid == self.owner:
+            is_own_folder = stat.S_ISDIR(about.st_mode) and about.st_uid == self.owner
+            if follow and is_own_folder and name.endswith(_LOOKED_INTO):
                 return {"target_is": _OWN_FOLDER}
             if not stat.S_ISREG(about.st_mode) or (follow and about.st_uid != self.owner):
                 return {"target_is": "not the agent's own file: not read"} if follow else {}

@@ -101,24 +101,19 @@ class CopyUnitFiles:
         lines = [*listed, *(looking.file(path) for path in paths)]
         self._evidence.put(resource, f"{folder}/unit-files.jsonl", "unit files and links", _lines(lines))
         if uid is not None:
-            found = _patiently(lambda: self._of_user(uid), left_out)
+            users = Looking(self._redactor, uid)
+            found = _patiently(lambda: _of_user(users), left_out)
             source = f"folders for user units of uid {uid}"
             self._evidence.put(resource, f"{folder}/user-units.jsonl", source, _lines(found))
-        counted: dict[str, Json] = {"units": [*units], "files": len(lines)}
+            looking.is_cut |= users.is_cut
+        counted: dict[str, Json] = {"units": [*units], "files": len(lines), "cut": looking.is_cut}
         self._evidence.end(resource, left_out, {"unit_files": counted})
-
-    def _of_user(self, uid: int) -> list[dict[str, Json]]:
-        try:
-            home = pwd.getpwuid(uid).pw_dir
-        except KeyError:
-            home = ""
-        looking = Looking(self._redactor, uid)
-        places = unit_places.of_user(home, uid)
-        return [one for place in places for one in looking.folder(place)]
 
     def judge(self, resource: Resource, state: State) -> Judgement:  # noqa: ARG002 - the port's signature
         """Contained: everything that the step names was collected."""
-        return collected.judged(state)
+        facts = state.objects.get("unit_files")
+        is_cut = isinstance(facts, dict) and facts.get("cut") is True
+        return collected.judged(state, "the first 1,000 files of the user's folders" if is_cut else "")
 
     def revert(self, resource: Resource, before: State, now: State) -> Reversal:  # noqa: ARG002 - the port's signature
         """Do nothing: reading changed nothing."""
@@ -164,6 +159,15 @@ def _shown(units: list[str], left_out: list[str]) -> bytes:
     if done.returncode != 0:
         left_out.append(f"systemctl show: exit status {done.returncode}")
     return done.stdout
+
+
+def _of_user(looking: Looking) -> list[dict[str, Json]]:
+    uid = looking.owner or 0
+    try:
+        home = pwd.getpwuid(uid).pw_dir
+    except KeyError:
+        home = ""
+    return [one for place in unit_places.of_user(home, uid) for one in looking.folder(place)]
 
 
 def _patiently(look: Callable[[], list[dict[str, Json]]], left_out: list[str]) -> list[dict[str, Json]]:
