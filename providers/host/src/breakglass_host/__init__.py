@@ -12,6 +12,7 @@ from breakglass.model.resource import Reach
 from breakglass.provider import AgentHome, Card, Connection, Provider, Setting, SettingType
 from breakglass_host import parts, tree
 from breakglass_host.remote.address import parse_address, parse_host_key
+from breakglass_host.systemd import relations, unit_name
 
 __all__ = ["CARD"]
 
@@ -24,6 +25,8 @@ _SETTINGS = (
     ),
     Setting("without_sudo", SettingType.FLAG, "with ssh://: stay the user that logs in, and do what it may"),
     Setting("cgroup", _TEXT, "the agent's own cgroup, as a v2 path like /agents/bot"),
+    Setting("unit", _TEXT, "the agent's own systemd unit: a service, scope, slice or template"),
+    Setting("units", _TEXTS, "more units of the agent's own: services, timers, sockets, paths"),
     Setting("user", _TEXT, "an account, or a uid, that runs nothing but the agent"),
     Setting("pid_file", _TEXT, "a file with the pid of the agent's first process"),
     Setting("log_files", _TEXTS, "files to preserve before anything is destroyed"),
@@ -34,6 +37,7 @@ _SETTINGS = (
     Setting("at_spool", _TEXT, "the folder of at jobs"),
     Setting("cron_deny", _TEXT, "the list of who may not use cron; cron.allow lies beside it"),
     Setting("at_deny", _TEXT, "the list of who may not use at; at.allow lies beside it"),
+    Setting("containers", _TEXTS, "containers of the agent: podman:NAME, docker:NAME"),
     Setting("deployers", _TEXTS, "what would put it back: unit:NAME, cron:/etc/cron.d/FILE"),
 )
 
@@ -42,8 +46,12 @@ def _check(reach: Reach) -> Sequence[str]:
     """Return what is wrong with an entry as a whole."""
     settings, complaints = reach.settings, []
     complaints += _check_host(settings)
-    if not any(tree.setting(settings, key) for key in ("cgroup", "user", "pid_file")):
-        complaints.append("at least one of cgroup, user and pid_file must say what the agent's processes are")
+    if not any(tree.setting(settings, key) for key in ("unit", "cgroup", "user", "pid_file")):
+        what = "at least one of unit, cgroup, user and pid_file"
+        complaints.append(f"{what} must say what the agent's processes are")
+    for name in relations.named(settings):
+        if wrong := unit_name.complaint(name):
+            complaints.append(f"unit: {name!r} {wrong}")
     path = tree.setting(settings, "cgroup")
     if path and (wrong := tree.complaint(path)):
         complaints.append(f"cgroup: {path!r} {wrong}")

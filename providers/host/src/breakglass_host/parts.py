@@ -23,6 +23,7 @@ from breakglass_host.actions import (
     units_mask,
     units_stop,
 )
+from breakglass_host.containers import plan as containers
 from breakglass_host.proposed import Proposed
 from breakglass_host.systemd import propose as units
 
@@ -45,6 +46,7 @@ ACTION_CLASSES: tuple[Callable[[Connection], Action], ...] = (
     *triggers.ACTION_CLASSES,
     *units_stop.ACTION_CLASSES,
     *deployers.ACTION_CLASSES,
+    *containers.ACTION_CLASSES,
 )
 SPECS = (
     freeze.SPEC,
@@ -64,6 +66,7 @@ SPECS = (
     triggers.SPEC,
     units_stop.SPEC,
     *deployers.SPECS,
+    *containers.SPECS,
 )
 EVIDENCE: tuple[Propose, ...] = (
     snapshot.propose,
@@ -79,5 +82,6 @@ OTHERS: tuple[Propose, ...] = (
     credential_files.propose,
     spool.propose,
     deployers.propose,
+    containers.propose,
 )
 """What would start the agent again, and what it could still use."""
