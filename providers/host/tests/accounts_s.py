@@ -150,6 +150,8 @@ def su(machine: Machine, user: str) -> str:
 def listing(machine: Machine, *paths: str) -> str:
     """Return what stands at paths, with mode, owner, time of change and a digest of the content."""
     return machine.run(
-        f"find {' '.join(paths)} -printf '%p %y %m %u %g %T@ %s %l\\n' | sort;"
+        # A folder's size is the file system's own affair: on an overlay it tells what was copied up.
+        f"find {' '.join(paths)} -type d -printf '%p d %m %u %g %T@\\n'"
+        " -o -printf '%p %y %m %u %g %T@ %s %l\\n' | sort;"
         f" find {' '.join(paths)} -type f -exec sha256sum {{}} + | sort"
     ).stdout
