@@ -1,4 +1,4 @@
-"""A call whose answer was lost is not made again before the world was read again: neither stop nor restore."""
+"""A call whose answer was lost is not made again before the world was read again: stop and restore."""
 
 from __future__ import annotations
 

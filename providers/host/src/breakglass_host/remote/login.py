@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from breakglass_host.remote.address import Address
 from breakglass_host.remote.bundle import Bundle
 
+_LONGEST_LINE = 1024
 NOISE = 1024 * 1024
 """So much may be said before the marker."""
 _START = (
@@ -61,17 +62,20 @@ class Listening:
             rb"(?:^|\n)" + marker.encode() + rb" ([a-z]{1,20})(?: ([^\n]{0,600}))?\r?\n"
         )
         self._kept = b""
+        self._heard = 0
 
     @property
     def is_flooded(self) -> bool:
         """Return whether more was said than a login may say."""
-        return len(self._kept) > NOISE
+        return self._heard > NOISE
 
     def feed(self, data: bytes) -> tuple[Word, bytes] | None:
         """Take what was read; return the word and what came after it, None: go on reading."""
+        self._heard += len(data)
         self._kept += data
         found = self._pattern.search(self._kept)
         if found is None:
+            self._kept = self._kept[-_LONGEST_LINE:]
             return None
         detail = (found[2] or b"").decode("utf-8", "replace")
         return Word(found[1].decode(), detail), self._kept[found.end() :]
