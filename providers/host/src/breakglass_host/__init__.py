@@ -38,6 +38,7 @@ _SETTINGS = (
     Setting("cron_deny", _TEXT, "the list of who may not use cron; cron.allow lies beside it"),
     Setting("at_deny", _TEXT, "the list of who may not use at; at.allow lies beside it"),
     Setting("containers", _TEXTS, "containers of the agent: podman:NAME, docker:NAME"),
+    Setting("sudoers", _TEXTS, "more sudoers drop-ins that name the agent's account alone"),
     Setting("deployers", _TEXTS, "what would put it back: unit:NAME, cron:/etc/cron.d/FILE"),
 )
 

@@ -6,20 +6,25 @@ from collections.abc import Callable
 
 from breakglass.provider import Action, Connection
 from breakglass_host.actions import (
+    account_lock,
     credential_files,
     deployers,
     egress,
     end_tree,
     freeze,
     journal_export,
+    linger,
     login_records,
+    login_sessions,
     relaunch,
     scheduled_jobs,
     signal_tree,
     snapshot,
     spool,
-    unit_files,
+    ssh_keys,
+    sudo_drop_ins,
     triggers,
+    unit_files,
     units_mask,
     units_stop,
 )
@@ -47,6 +52,11 @@ ACTION_CLASSES: tuple[Callable[[Connection], Action], ...] = (
     *units_stop.ACTION_CLASSES,
     *deployers.ACTION_CLASSES,
     *containers.ACTION_CLASSES,
+    *account_lock.ACTION_CLASSES,
+    *ssh_keys.ACTION_CLASSES,
+    *sudo_drop_ins.ACTION_CLASSES,
+    *linger.ACTION_CLASSES,
+    *login_sessions.ACTION_CLASSES,
 )
 SPECS = (
     freeze.SPEC,
@@ -67,6 +77,11 @@ SPECS = (
     units_stop.SPEC,
     *deployers.SPECS,
     *containers.SPECS,
+    account_lock.SPEC,
+    ssh_keys.SPEC,
+    sudo_drop_ins.SPEC,
+    linger.SPEC,
+    login_sessions.SPEC,
 )
 EVIDENCE: tuple[Propose, ...] = (
     snapshot.propose,
@@ -83,5 +98,10 @@ OTHERS: tuple[Propose, ...] = (
     spool.propose,
     deployers.propose,
     containers.propose,
+    account_lock.propose,
+    ssh_keys.propose,
+    sudo_drop_ins.propose,
+    linger.propose,
+    login_sessions.propose,
 )
 """What would start the agent again, and what it could still use."""
