@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import breakglass
 import breakglass_host
@@ -61,7 +62,7 @@ json.dump(answer, sys.stdout)
 class Seen:
     """What one step did and left."""
 
-    step: Mapping[str, Json]
+    step: Mapping[str, Any]
     evidence: Path
 
     @property
@@ -72,6 +73,11 @@ class Seen:
     def ending(self, suffix: str) -> Path:
         """Return the one piece of evidence whose name ends so."""
         [found] = [path for name, path in self.files.items() if name.endswith(suffix)]
+        return found
+
+    def facts(self, key: str) -> Mapping[str, Any]:
+        """Return one object of the state."""
+        found: Mapping[str, Any] = self.step["objects"][key]
         return found
 
     @property
@@ -97,7 +103,7 @@ def ask(
     *,
     since_ms: int | None = None,
     name: str = "one",
-) -> tuple[Mapping[str, Json], list[Seen]]:
+) -> tuple[Mapping[str, Any], list[Seen]]:
     """Plan and carry out what a module proposes; return its whole answer, and each step with its evidence."""
     install(machine)
     folder = f"/{SOURCES}/incident-{name}"

@@ -2,8 +2,8 @@
 
 No link is followed but to a regular file of the agent's own, and to a folder of its own where systemd itself
 would look into it: so it leads to nobody else's secrets. What is no regular file is only named. All of it is
-bounded, and who calls this does so in a thread that can be left behind: a file system of the agent's own making
-may never answer.
+bounded, and who calls this does so in a thread that can be left behind: a file system of the agent's own
+making may never answer.
 """
 
 from __future__ import annotations
