@@ -55,7 +55,8 @@ def cgroup_is_shared(hierarchy: Hierarchy | None, wanted: Tree, table: Table) ->
     own = procfs.cgroup(os.getpid())
     if own is not None and is_at_or_below(own, path):
         return (f"cgroup {path}: the executor runs in it",)
-    found = refusal(inside, table) or _other_users(inside, wanted, table)
+    # Whoever runs in a unit's own cgroup was started by the unit, as whichever user its file says.
+    found = refusal(inside, table) or ("" if wanted.is_unit else _other_users(inside, wanted, table))
     return (f"cgroup {path}: {found}",) if found else ()
 
 
@@ -116,7 +117,7 @@ def uid_is_shared(hierarchy: Hierarchy | None, wanted: Tree, table: Table) -> tu
     for one in table.values() if known else ():
         if one.pid in known or not one.alive or uid not in procfs.uids(one.pid):
             continue
-        keeper = _keeper(one, uid, table)
+        keeper = _keeper(one, uid, table, wanted.units)
         if keeper and _is_still_outside(one, wanted):
             return (f"user {uid}: process {one.pid} ({one.name}) belongs to {keeper}",)
     return ()
@@ -140,7 +141,7 @@ def _is_still_outside(one: Process, wanted: Tree) -> bool:
     return not inside and procfs.is_same(one)
 
 
-def _keeper(one: Process, uid: int, table: Table) -> str:
+def _keeper(one: Process, uid: int, table: Table, units: tuple[str, ...] = ()) -> str:
     """Name who keeps a process of the agent's user that is not in its tree; empty: nobody else does.
 
     An orphan, a cron job and an at job may all be copies that the agent made. A process that some other
@@ -155,7 +156,7 @@ def _keeper(one: Process, uid: int, table: Table) -> str:
         return f"process {pid} ({parent.name})"
     own = procfs.cgroup(one.pid) or ""
     unit = next((part for part in own.split("/") if part.endswith(".service")), "")
-    known = {"cron.service", "crond.service", "atd.service", f"user@{uid}.service"}
+    known = {"cron.service", "crond.service", "atd.service", f"user@{uid}.service", *units}
     return unit if unit and unit not in known else ""
 
 

@@ -191,7 +191,7 @@ def _absent(found: Found) -> tuple[ProposedDoor, ...]:
     path, hierarchy = found.resolved.tree.cgroup, cgroup.find()
     if not path or found.members or (hierarchy is not None and hierarchy.inode(path)):
         return ()
-    if found.resolved.tree.name.startswith("unit:"):
+    if found.resolved.tree.is_unit:
         return ()  # systemd knows the unit, and removes the cgroup of one that does not run
     reason = "there is no such cgroup, and nothing of the agent was found: it may run elsewhere"
     remedy = "correct the inventory, or look where the agent runs"

@@ -32,6 +32,13 @@ class Tree:
     pidns: int = 0
     hold: str = ""
     """The root-owned cgroup that the tree is gathered in; empty where cgroup v2 cannot be used."""
+    units: tuple[str, ...] = ()
+    """Services of systemd that are the agent's, so that their processes are no neighbour's."""
+
+    @property
+    def is_unit(self) -> bool:
+        """Return True where systemd makes the cgroup, removes it at the end, and makes it anew at a start."""
+        return self.name.startswith("unit:")
 
     @property
     def root(self) -> Process | None:
@@ -52,6 +59,7 @@ class Tree:
             "boot": self.boot,
             "pidns": self.pidns,
             "hold": self.hold,
+            "units": [*self.units],
         }
 
 
@@ -92,11 +100,16 @@ def from_params(params: Mapping[str, Json], where: str) -> Tree:
         text("boot"),
         number("pidns") or 0,
         text("hold"),
+        tuple(str(one) for one in _list(params.get("units"))),
     )
     for path in (tree.cgroup, tree.hold):
         if path and complaint(path):
             raise MalformedInput(f"{path!r} {complaint(path)}", where=where)
     return tree
+
+
+def _list(value: Json) -> list[Json]:
+    return list(value) if isinstance(value, list | tuple) else []
 
 
 def complaint(path: str) -> str:
@@ -154,6 +167,7 @@ def named(settings: JsonObject) -> Tree:
         root.start if root else 0,
         procfs.boot_id() if root else "",
         _own_pid_namespace(root) if root else 0,
+        units=tuple(str(one) for one in (unit, *_list(settings.get("units"))) if one),
     )
 
 

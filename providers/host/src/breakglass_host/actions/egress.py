@@ -69,6 +69,9 @@ class CutEgress:
         wanted, hierarchy = tree.of(resource), cgroup.find()
         if why := shared_now(wanted, hierarchy, procfs.scan()):
             wanted = membership.what_is_left(wanted, why[0])
+        if wanted.is_unit and wanted.cgroup and (own := cgroup.writable()) is not None:
+            # systemd removes the cgroup of a unit that ended: a start would use this one, which has rules.
+            own.create(wanted.cgroup)
         reachable = [net for net in _nets(resource) if netns.reach(net.inode, net.pids)]
         errors = [_cut(resource, wanted, net, hierarchy) for net in reachable]
         if words := [word for word in errors if word]:
@@ -106,7 +109,13 @@ class CutEgress:
 
     def probe(self, resource: Resource) -> Judgement | None:
         """Connect as the agent once nothing of it lives."""
-        return probe.attempt(tree.of(resource), _nets(resource))
+        wanted, nets, hierarchy = tree.of(resource), _nets(resource), cgroup.find()
+        is_alone = not any(net.pids for net in nets)
+        if wanted.is_unit and wanted.cgroup and is_alone and hierarchy and not hierarchy.inode(wanted.cgroup):
+            return Judgement(
+                Verdict.NOT_CONTAINED, "its cgroup, and with it the rule, was removed by systemd"
+            )
+        return probe.attempt(wanted, nets)
 
 
 def _items(value: Json) -> list[str]:

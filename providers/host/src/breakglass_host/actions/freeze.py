@@ -172,7 +172,7 @@ class FreezeTree:
             for name, path in processes(before).items()
         }
         if wanted.cgroup:
-            outcomes[f"cgroup:{wanted.cgroup}"] = _thaw(hierarchy, wanted.cgroup, before, now)
+            outcomes[f"cgroup:{wanted.cgroup}"] = _thaw(hierarchy, wanted, before, now)
         was_there = flag(now, wanted.hold, "exists")
         gone = hierarchy.remove(wanted.hold)
         outcomes[f"cgroup:{wanted.hold}"] = (
@@ -204,9 +204,12 @@ def _put_back(hierarchy: Hierarchy, wanted: Tree, name: str, path: str, now: dic
     return Outcome.DRIFTED
 
 
-def _thaw(hierarchy: Hierarchy, path: str, before: State, now: State) -> Outcome:
+def _thaw(hierarchy: Hierarchy, wanted: Tree, before: State, now: State) -> Outcome:
     """Thaw the agent's own cgroup unless it was frozen before the stop."""
+    path = wanted.cgroup
     if not flag(now, path, "exists"):
+        if wanted.is_unit:
+            return Outcome.ENDED  # systemd removes the cgroup of a unit that ended, and makes it at a start
         return Outcome.DRIFTED if flag(before, path, "exists") else Outcome.ALREADY
     if flag(before, path, "freeze") or not flag(now, path, "freeze"):
         return Outcome.ALREADY

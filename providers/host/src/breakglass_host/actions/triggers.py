@@ -95,11 +95,11 @@ class StopTriggers:
         Raises:
             Transient: what it would start is still masked by this stop.
         """
-        _after_its_targets(resource)
         found = unit_state.entries(before)
         outcomes = units_mask.unmask(found, before)
+        _after_its_targets(resource)
         for name, unit in found.items():
-            if (done := _start(name, unit)) is not None:
+            if _was_on(resource, name, unit) and (done := _start(name, unit)) is not None:
                 outcomes[f"run:{name}"] = done
         return Reversal(outcomes, "timers, sockets and paths that were on are on again")
 
@@ -124,9 +124,16 @@ def _after_its_targets(resource: Resource) -> None:
             raise Transient(f"{one['Id']} is still masked by the stop", where=resource.id)
 
 
+def _was_on(resource: Resource, name: str, unit: Mapping[str, Json]) -> bool:
+    """Return whether it was on: one that fires while its unit is being masked fails before it is read."""
+    on = resource.params.get("on")
+    was_refused = unit.get("active") == "failed" and unit.get("result") == "resources"
+    return unit.get("active") not in _OFF or (was_refused and isinstance(on, list) and name in on)
+
+
 def _start(name: str, unit: Mapping[str, Json]) -> Outcome | None:
-    """Turn on what was on; None: it was not."""
-    if unit.get("active") in _OFF or unit.get("id") != name:
+    """Turn it on; None: it is another name of one."""
+    if unit.get("id") != name:
         return None
     (now,) = systemctl.show((name,))
     if now["ActiveState"] not in _OFF or now["LoadState"] == "masked":

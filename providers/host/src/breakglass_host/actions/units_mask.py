@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from breakglass.canon import Json
+from breakglass.errors import Transient
 from breakglass.model.action import (
     ActionSpec,
     Authority,
@@ -16,6 +17,7 @@ from breakglass.model.action import (
 )
 from breakglass.model.resource import Resource, State
 from breakglass.provider import Connection, Outcome, Reversal
+from breakglass_host import cgroup, safepath
 from breakglass_host.systemd import mask, relations, systemctl, unit_name, unit_state
 
 SPEC = ActionSpec(
@@ -69,14 +71,20 @@ class MaskUnits:
         return unit_state.judge_masked(state)
 
     def revert(self, resource: Resource, before: State, now: State) -> Reversal:  # noqa: ARG002 - links and units are read again
-        """Remove our links, read the units again, start what was active."""
+        """Remove our links, read the units again, start what was active.
+
+        Raises:
+            Transient: a socket that was on is still masked by this stop.
+        """
         found = unit_state.entries(before)
         outcomes = unmask(found, before)
+        _sockets_first(resource)
         reasons = []
         for name, unit in found.items():
             if (done := _run_again(name, unit)) is not None:
                 outcomes[f"run:{name}"], reason = done
                 reasons.append(f"{name} {reason}")
+        _remove_cgroup(safepath.text_param(resource, "cgroup"), found)
         return Reversal(outcomes, "; ".join(reasons[:5]) or "nothing of it was active before the stop")
 
     def probe(self, resource: Resource) -> Judgement | None:
@@ -105,6 +113,25 @@ def unmask(found: Mapping[str, Mapping[str, Json]], before: State) -> dict[str, 
         systemctl.reload()
         outcomes |= {f"unit:{one['Id']}": Outcome.RESTORED for one in forgotten if one["Id"] in found}
     return outcomes
+
+
+def _sockets_first(resource: Resource) -> None:
+    """Start the sockets that were on: systemd refuses to start one whose service runs already."""
+    sockets = unit_state.signed(resource, "sockets")
+    for one in systemctl.show(sockets) if sockets else ():
+        if one["LoadState"] == "masked" and one.get("FragmentPath", "").rpartition("/")[0] in mask.PLACES:
+            raise Transient(f"{one['Id']} is still masked by the stop", where=resource.id)
+        if one["LoadState"] == "loaded" and one["ActiveState"] in unit_state.ENDED:
+            systemctl.order("start", (one["Id"],))
+
+
+def _remove_cgroup(path: str, found: Mapping[str, Mapping[str, Json]]) -> None:
+    """Remove the empty cgroup that the cut of egress made, if systemd has no use for it."""
+    hierarchy = cgroup.writable()
+    plain = [name for name in found if not unit_name.is_template(name)]
+    shown = systemctl.show(plain)
+    if hierarchy is not None and path and all(one["ActiveState"] in unit_state.ENDED for one in shown):
+        hierarchy.remove(path)
 
 
 def _is_ours(one: systemctl.Shown, found: Mapping[str, Mapping[str, Json]]) -> bool:

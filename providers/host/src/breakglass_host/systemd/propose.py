@@ -38,14 +38,16 @@ def propose(connection: Connection, freeze_key: str | None, kill_key: str) -> Pr
     except BreakglassError as error:
         return Proposed(incomplete=(f"units of {tree.setting(settings, 'unit') or named[0]}: {error.what}",))
     doors = tuple(_door(why.partition(": ")[0], why.partition(": ")[2]) for why in found.refused)
-    steps = (*_mask(found), *_triggers(found), *_stop(found, cgroups, freeze_key, kill_key))
+    own, _ = relations.tree_cgroup(settings)
+    steps = (*_mask(found, own), *_triggers(found), *_stop(found, cgroups, freeze_key, kill_key))
     return Proposed(steps, doors, _not_touched(found))
 
 
-def _mask(found: Units) -> tuple[Proposal, ...]:
+def _mask(found: Units, cgroup: str) -> tuple[Proposal, ...]:
     if not found.own:
         return ()
-    target = _target("units", found, {"units": [*found.own]})
+    sockets: list[Json] = [name for name in found.on if unit_name.suffix(name) == "socket"]
+    target = _target("units", found, {"units": [*found.own], "cgroup": cgroup, "sockets": sockets})
     return (
         Proposal(
             MASK_KEY,
@@ -60,7 +62,7 @@ def _mask(found: Units) -> tuple[Proposal, ...]:
 def _triggers(found: Units) -> tuple[Proposal, ...]:
     if not found.triggers:
         return ()
-    target = _target("triggers", found, {"units": [*found.triggers], "of": [*found.own]})
+    target = _target("triggers", found, {"units": [*found.triggers], "of": [*found.own], "on": [*found.on]})
     return (Proposal("triggers:units", triggers.SPEC.name, target, deadline_s=_MASK_DEADLINE_S),)
 
 

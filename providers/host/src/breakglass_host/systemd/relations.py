@@ -41,7 +41,8 @@ class Units:
     """Other units that would start one of them, and how."""
     refused: tuple[str, ...]
     """Why something that the inventory names was left out, in words."""
-    transient: tuple[str, ...] = ()
+    on: tuple[str, ...] = ()
+    """The triggers that are on when planning."""
 
 
 def named(settings: Mapping[str, Json]) -> tuple[str, ...]:
@@ -62,15 +63,19 @@ def find(settings: Mapping[str, Json]) -> Units:
     refused = [f"unit {name}: {why}" for name, why in reasons.items() if why]
     own = closed_over(good)
     work = [name for name in own if unit_name.suffix(name) in unit_name.WORKLOADS]
-    triggers = {name for name in own if unit_name.suffix(name) in unit_name.TRIGGERS} | set(triggers_of(work))
+    triggers: set[str] = {name for name in own if unit_name.suffix(name) in unit_name.TRIGGERS} | set(
+        triggers_of(work)
+    )
+    triggers = {name for name in triggers if not unit_name.vital(name)}
     shown = _loadable(work)
+    on = [one["Id"] for one in _loadable(triggers) if one["ActiveState"] == "active"]
     return Units(
         canonical(good),
         tuple(work),
-        tuple(sorted(name for name in triggers if not unit_name.vital(name))),
+        tuple(sorted(triggers)),
         _pulled_by(shown, {*work, *triggers}),
         tuple(refused),
-        tuple(one["Id"] for one in shown if one.get("Transient") == "yes"),
+        tuple(on),
     )
 
 

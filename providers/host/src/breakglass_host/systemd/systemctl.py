@@ -45,6 +45,7 @@ PROPERTIES = (
     "Type",
     "Job",
     "Triggers",
+    "Result",
 )
 _NEEDED = frozenset({"Id", "LoadState", "CanStart", "ActiveState", "SubState", "NeedDaemonReload"})
 

@@ -141,6 +141,7 @@ def _described(one: systemctl.Shown) -> dict[str, Json]:
         "fragment": safepath.shown(one.get("FragmentPath", "")),
         "transient": one.get("Transient") == "yes",
         "stale": one["NeedDaemonReload"] == "yes",
+        "result": one.get("Result", ""),
         "job": one.get("Job", "") not in ("", "0"),
     }
 
