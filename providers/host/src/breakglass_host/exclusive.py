@@ -21,6 +21,7 @@ NOBODY = 65534
 PROBE_CGROUP = "breakglass-probe"
 """Where our own probe runs, below the agent's cgroup."""
 _SCHEDULERS = frozenset({"cron", "crond", "atd", "anacron"})
+_LOGINS = frozenset({"sshd", "sshd-session", "login"})
 
 
 def protected(table: Table) -> dict[int, str]:
@@ -144,16 +145,25 @@ def _is_still_outside(one: Process, wanted: Tree) -> bool:
 def _keeper(one: Process, uid: int, table: Table, units: tuple[str, ...] = ()) -> str:
     """Name who keeps a process of the agent's user that is not in its tree; empty: nobody else does.
 
-    An orphan, a cron job and an at job may all be copies that the agent made. A process that some other
-    program started under this user, or another service's, is a neighbour.
+    An orphan, a cron job, an at job and a login may all be copies that the agent made, also where a set-id
+    program stands in between. A process that some other program started under this user, or another
+    service's, is a neighbour.
     """
+    keeper = ""
     for pid in procfs.ancestors(table, one.pid):
         parent = table.get(pid)
-        if parent is None or uid in procfs.uids(pid):
+        if parent is None:
             continue
-        if pid == 1 or parent.name in _SCHEDULERS:
+        if uid in procfs.uids(pid) or f"/user-{uid}.slice/" in f"{procfs.cgroup(pid) or ''}/":
+            keeper = ""  # it started that program, which changed its user
+        elif parent.name in _LOGINS and procfs.uids(pid) == {0}:
+            return keeper
+        elif pid == 1 or parent.name in _SCHEDULERS:
             break
-        return f"process {pid} ({parent.name})"
+        else:
+            keeper = keeper or f"process {pid} ({parent.name})"
+    if keeper:
+        return keeper
     own = procfs.cgroup(one.pid) or ""
     unit = next((part for part in own.split("/") if part.endswith(".service")), "")
     known = {"cron.service", "crond.service", "atd.service", f"user@{uid}.service", *units}
