@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 
+from breakglass.canon import Json
+from breakglass.errors import BreakglassError
 from breakglass.model.action import Verdict
 from breakglass.model.plan import Door, DoorKind
 from breakglass.provider import Connection, ProposedDoor
 from breakglass_host import safepath
-from breakglass_host.actions import deployer_jobs
+from breakglass_host.actions import deployer_jobs, deployer_units
 from breakglass_host.proposed import Proposed
+from breakglass_host.systemd import relations, systemctl, unit_name
 
 _FORM = "expected unit:NAME or cron:PATH"
 
@@ -21,6 +24,8 @@ def propose(connection: Connection, freeze_key: str | None, kill_key: str) -> Pr
         kind, _, name = text.partition(":")
         if kind == "cron":
             found = found.plus(_job(name))
+        elif kind == "unit":
+            found = found.plus(_unit(name))
         else:
             found = found.plus(_open(text, _FORM, "correct the inventory"))
     return found
@@ -43,11 +48,36 @@ def _job(path: str) -> Proposed:
     return Proposed((deployer_jobs.proposal(path),))
 
 
+def _unit(name: str) -> Proposed:
+    shown = f"unit:{name}"
+    if why := unit_name.complaint(name) or systemctl.absent():
+        return _open(shown, why, "name the unit that deploys, or pause it by hand")
+    try:
+        if why := relations.refusal(name):
+            return _open(shown, f"refused: {why}", "pause by hand what it deploys")
+        if not deployer_units.is_there(name):
+            return _open(
+                shown, "there is no such unit: it may deploy from elsewhere", "correct the inventory"
+            )
+        units: list[Json] = [name, *deployer_units.starts(name)]
+        found = relations.find({"units": units})
+    except BreakglassError as error:
+        return Proposed(incomplete=(f"deployer {shown}: {error.what}"[:500],))
+    left = Proposed()
+    for why in found.refused:
+        left = left.plus(
+            _open(f"{shown} and {why.partition(': ')[0]}", why.partition(": ")[2], "look by hand")
+        )
+    if not found.own and not found.triggers:
+        return left.plus(_open(shown, "is no service, timer, socket or path", "name the unit that deploys"))
+    return left.plus(Proposed((deployer_units.proposal(name, found),)))
+
+
 def _open(name: str, reason: str, remedy: str) -> Proposed:
     shown = f"deployer {safepath.shown(name)[:500]}"
     door = Door(DoorKind.NO_STEP, shown, reason, remedy, "", (), Verdict.UNKNOWN)
     return Proposed(doors=(ProposedDoor(door),))
 
 
-ACTION_CLASSES = deployer_jobs.ACTION_CLASSES
-SPECS = (deployer_jobs.SPEC,)
+ACTION_CLASSES = (*deployer_jobs.ACTION_CLASSES, *deployer_units.ACTION_CLASSES)
+SPECS = (deployer_jobs.SPEC, deployer_units.SPEC)
