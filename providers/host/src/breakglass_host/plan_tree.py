@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from breakglass.canon import Json
@@ -26,7 +26,7 @@ FREEZE_WAIT_S = 5.0
 HEAD_START_S = 0.1
 """The freeze is one write, and what is frozen sends nothing: listing every socket beside it only slows it."""
 SNAPSHOT_WAIT_S = 20.0
-_DEADLINES = {"freeze": 10.0, "kill": 45.0, "egress": 50.0}
+_DEADLINES = {"freeze": 10.0, "again": 30.0, "kill": 45.0, "egress": 50.0}
 _NO_COPY = 'it is only a shared process tree: "no copy left" cannot be proven'
 
 
@@ -83,10 +83,15 @@ def propose(connection: Connection, found: Found, snapshots: tuple[str, ...]) ->
     if found.resolved.empty:
         return Proposed((), (_nothing(found),), not_touched)
     cut, cut_doors = _egress(connection, found)
-    waits = (WaitFor(found.freeze_key, FREEZE_WAIT_S), *(WaitFor(key, SNAPSHOT_WAIT_S) for key in snapshots))
+    frozen, masked = WaitFor(found.freeze_key, FREEZE_WAIT_S), WaitFor(units.MASK_KEY, units.MASK_WAIT_S)
+    waits = (frozen, *(WaitFor(key, SNAPSHOT_WAIT_S) for key in snapshots))
     if relations.named(connection.reach.settings):
         # What is frozen is not restarted, what is killed is: so the kill comes after the mask.
-        waits += (WaitFor(units.MASK_KEY, units.MASK_WAIT_S),)
+        again = _stop(found, is_first=True, after=(frozen, masked))
+        again = replace(again, key=f"again-{found.freeze_key}", deadline_s=_DEADLINES["again"])
+        waits = (*waits, masked, WaitFor(again.key, FREEZE_WAIT_S))
+        # A restart may slip in before the mask: nothing of it may run while evidence is being taken.
+        cut = (*cut, again)
     steps = (_stop(found, is_first=True), *cut, _stop(found, is_first=False, after=waits))
     doors = (*_absent(found), *_privileged(found), *cut_doors, *_shared(found), *_strays(found))
     return Proposed(steps, doors, not_touched)
