@@ -102,7 +102,7 @@ def _owner(net: int) -> int:
 
 
 def _ask(request: dict[str, Json], handles: list[int]) -> dict[str, Json]:
-    command = [sys.executable, "-I", "-S", "-c", _source("inside")]
+    command = [sys.executable, "-I", "-S", "-B", "-c", _source("inside")]
     try:
         done = subprocess.run(  # noqa: S603 - our own interpreter and our own program
             command,

@@ -48,7 +48,7 @@ def send_all(targets: Iterable[Process], number: signal.Signals) -> None:
 
 def send_user(uid: int, number: signal.Signals) -> None:
     """Signal every process of a user at once; only where the user is the agent's alone, and we are root."""
-    command = [sys.executable, "-I", "-S", "-c", _ALL_OF_A_USER, str(uid), str(int(number))]
+    command = [sys.executable, "-I", "-S", "-B", "-c", _ALL_OF_A_USER, str(uid), str(int(number))]
     subprocess.run(command, check=False, capture_output=True, timeout=10)  # noqa: S603 - our own interpreter, two integers
 
 

@@ -91,7 +91,7 @@ def ask(account: str, wanted: Sequence[str]) -> Answers:
     """Ask about an account; never raises."""
     try:
         done = subprocess.run(  # noqa: S603 - our own interpreter and our own text
-            [sys.executable, "-I", "-S", "-c", _CHILD],
+            [sys.executable, "-I", "-S", "-B", "-c", _CHILD],
             input=json.dumps([account, list(wanted)]).encode(),
             capture_output=True,
             check=False,

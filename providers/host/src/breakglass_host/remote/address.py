@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from breakglass.errors import MalformedInput
 
 SCHEME = "ssh://"
+SANDBOX = ".drill.invalid"
+"""How the names of sandboxes end; no machine of the world can be called so (RFC 6761 6.4)."""
 _USER = re.compile(r"[A-Za-z_][A-Za-z0-9._-]{0,31}\$?", re.ASCII)
 _NAME = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9._-]{0,251}[A-Za-z0-9_])?", re.ASCII)
 _PORT = re.compile(r"[1-9][0-9]{0,4}", re.ASCII)
@@ -46,6 +48,11 @@ class Address:
     def bare(self) -> str:
         """Return the machine's name alone: how other reaches name it."""
         return self.host.lower()
+
+    @property
+    def is_sandbox(self) -> bool:
+        """Return whether it is a machine that a drill made, which only a drill's plan may name."""
+        return self.bare.endswith(SANDBOX)
 
 
 @dataclass(frozen=True, slots=True)

@@ -79,7 +79,6 @@ def main(stream: BinaryIO) -> None:
     os.chdir("/")
     os.environ.clear()
     os.environ.update({"PATH": _PATH, "LC_ALL": "C", "HOME": "/"})
-    sys.dont_write_bytecode = True
     try:
         sys.meta_path.insert(0, receive(stream))
         from breakglass_host.remote import runner

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from breakglass.canon import spelt_out
 from breakglass.errors import BreakglassError, Denied, Unreachable, Unsupported
 from breakglass_host.remote.address import Address, HostKey
@@ -9,6 +11,7 @@ from breakglass_host.remote.login import Word, sudoers_line
 
 _LONGEST = 400
 _NEEDED = (3, 11)
+_NO_MODULE = re.compile(r"^ModuleNotFoundError: No module named '([A-Za-z0-9_.]{1,40})'")
 
 
 def of_word(word: Word, address: Address, said: str) -> BreakglassError:
@@ -30,11 +33,7 @@ def of_word(word: Word, address: Address, said: str) -> BreakglassError:
                 f"on {address.host}: install python3.11 or newer beside it; it is found by that name",
             )
         case "lacks":
-            return _unsupported(
-                f"its Python has no module {detail}: the standard library is not whole",
-                where,
-                f"on {address.host}: apt-get install python3 (python3-minimal is not enough)",
-            )
+            return _lacks(detail, address)
         case "nosudo":
             return _denied(
                 f"{address.user} is not root there, and sudo is not installed",
@@ -70,6 +69,8 @@ def of_ssh(said: str, address: Address, key: HostKey, *, exit_code: int | None) 
             where,
             f"ssh -o BatchMode=yes {address} true   must work for the account that runs breakglass",
         )
+    if found := _NO_MODULE.search(_last(said)):
+        return _lacks(found[1], address)
     if exit_code == 90:  # noqa: PLR2004 - the command's own: see login
         said = "something that runs at login there reads what is meant for the command"
     what = shown(_last(said)) or f"ssh ended with exit status {exit_code} and said nothing"
@@ -102,6 +103,14 @@ def of_noise(address: Address) -> BreakglassError:
 def shown(text: str) -> str:
     """Return hostile text as one bounded line."""
     return spelt_out(" ".join(text.split()))[:_LONGEST]
+
+
+def _lacks(module: str, address: Address) -> BreakglassError:
+    return _unsupported(
+        f"its Python has no module {module}: the standard library is not whole",
+        str(address),
+        f"on {address.host}: apt-get install python3 (python3-minimal is not enough)",
+    )
 
 
 def _unsupported(what: str, where: str, remedy: str) -> BreakglassError:

@@ -35,7 +35,7 @@ def at_host(found: Discovery, address: Address, settings: JsonObject, *, runner:
         proposals=tuple(_proposal(one, address, own) for one in found.proposals),
         doors=tuple(_door(one, name) for one in found.doors),
         not_touched=tuple(NotTouched(f"{one.resource} on {name}", one.reason) for one in found.not_touched),
-        endpoints=(),
+        endpoints=(f"ssh://{address}",) if address.is_sandbox else (),
         runner=runner,
     )
 
