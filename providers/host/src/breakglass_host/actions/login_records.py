@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import pwd
-import re
 import secrets
 from collections.abc import Iterable, Iterator
 
@@ -25,6 +24,7 @@ from breakglass_host import collected, learning, log_evidence, membership, safep
 from breakglass_host.actions import journal_export
 from breakglass_host.collected import Evidence
 from breakglass_host.journald.journalctl import Answer, Bounds, Journalctl
+from breakglass_host.login_lines import LoginLines
 from breakglass_host.logins import Records
 from breakglass_host.process_evidence import Reading
 from breakglass_host.proposed import Proposed
@@ -101,25 +101,25 @@ class CopyLogins:
         self._evidence.put(resource, f"{folder}/logins.jsonl", source, _lines(records))
         since_s = safepath.number_param(resource, "since_s") or 0
         journal = Journalctl(_matches(), since_s, lambda: end_s - clock.monotonic_s())
-        named = re.compile(rb"(?<![\w.-])%b(?![\w-])" % re.escape(user.encode()))
+        lines = LoginLines(user.encode(), self._redactor)
         facts: dict[str, Json] = {"records": len(records)}
         if journal_export.has_journal():
-            found = list(self._journal(journal, named, left_out, facts))
+            found = list(self._journal(journal, lines, left_out, facts))
             self._evidence.put(resource, f"{folder}/login-journal.jsonl", "journalctl", _lines(found))
             facts["journal_lines"] = len(found)
         for path in _FILES:
-            self._file(resource, f"{folder}/{path.rsplit('/', 1)[-1]}", path, named)
+            self._file(resource, f"{folder}/{path.rsplit('/', 1)[-1]}", path, lines)
         self._evidence.end(resource, left_out, {"logins": facts})
 
     def _journal(
-        self, journal: Journalctl, named: re.Pattern[bytes], left_out: list[str], facts: dict[str, Json]
+        self, journal: Journalctl, lines: LoginLines, left_out: list[str], facts: dict[str, Json]
     ) -> Iterator[dict[str, Json]]:
         """Yield the lines that name the user, newest first."""
         answer = Answer()
         try:
             for entry in journal.read(_BOUNDS, answer, backwards=True):
                 message = entry.first(b"MESSAGE")
-                if not (named.search(message) or named.fullmatch(entry.first(b"USER_ID"))):
+                if not lines.names(message) and entry.first(b"USER_ID") != lines.user:
                     continue
                 yield {
                     "time": str(Instant(entry.realtime // 1000)),
@@ -129,7 +129,7 @@ class CopyLogins:
                     "exe": self._redactor.text(entry.first(b"_EXE"), path=True),
                     "uid": self._redactor.text(entry.first(b"_UID")),
                     "pid": self._redactor.text(entry.first(b"_PID")),
-                    "message": self._redactor.text(message),
+                    "message": lines.shown(message).decode("utf-8", "backslashreplace"),
                 }
         except ProviderError as error:
             left_out.append(str(error))
@@ -138,14 +138,14 @@ class CopyLogins:
         facts["looked_through"] = answer.entries
         facts["cut"] = not answer.ended
 
-    def _file(self, resource: Resource, name: str, path: str, named: re.Pattern[bytes]) -> None:
+    def _file(self, resource: Resource, name: str, path: str, lines: LoginLines) -> None:
         """Copy the lines that name the user from where a syslog daemon writes them."""
         try:
             log = log_evidence.measure(path)
         except (OSError, ProviderError):
             return
-        lines = b"".join(log_evidence.chunks(log, lambda: False)).split(b"\n")
-        kept = (self._redactor.data(line) + b"\n" for line in lines if named.search(line))
+        found = b"".join(log_evidence.chunks(log, lambda: False)).split(b"\n")
+        kept = (lines.shown(line) + b"\n" for line in found if lines.names(line))
         self._evidence.put(resource, name, log.source, kept)
 
     def judge(self, resource: Resource, state: State) -> Judgement:  # noqa: ARG002 - the port's signature
