@@ -74,7 +74,7 @@ class Game:
         )
         return self._view
 
-    def restored(self, report: Report, differing: Sequence[str]) -> None:
+    def restored(self, report: Report, differing: Sequence[str], machine: str) -> None:
         """Say what came back, and what cannot, each in its own words."""
         from breakglass.report.text import HEADLINES, TONES
 
@@ -83,6 +83,8 @@ class Game:
             if differing
             else "the agent's files are as before, byte for byte"
         )
+        if machine and not differing:
+            files += f"; so are its home, jobs and all of /etc on {machine}"
         text = f"{HEADLINES[report.verb, report.verdict]}: {files}"
         found = [*rows(text, first=pad("restore", COLUMN), tone=TONES[report.verdict])]
         found += [row for item in report.open for row in _under(f"open: {item.name}: {item.reason}")]

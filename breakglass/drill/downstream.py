@@ -9,9 +9,10 @@ import subprocess
 import sys
 import time
 import urllib.parse
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from breakglass.drill.grounds import AGENT, REVOKER, Grounds, Secrets, write_json
+from breakglass.drill.grounds import AGENT, FORBIDDEN, REVOKER, SETTLED, Grounds, Secrets, write_json
 from breakglass.errors import Unreachable
 
 START_S = 15.0
@@ -35,8 +36,17 @@ class RunningSink:
             self.process.wait()
 
 
-def start_sink(grounds: Grounds, http_fd: int, stream_fd: int, held: Secrets) -> RunningSink:
-    """Start the downstream system on sockets that listen inside the agent's network, and on loopback here.
+@dataclass(frozen=True, slots=True)
+class Doors:
+    """Two sockets that listen inside a network of the agent's: one for HTTP, one for the raw stream."""
+
+    name: str
+    http_fd: int
+    stream_fd: int
+
+
+def start_sink(grounds: Grounds, doors: Sequence[Doors], held: Secrets) -> RunningSink:
+    """Start the downstream system on sockets that listen in the agent's networks, and on loopback here.
 
     Raises:
         Unreachable: it did not come up.
@@ -46,11 +56,15 @@ def start_sink(grounds: Grounds, http_fd: int, stream_fd: int, held: Secrets) ->
         "v": 1,
         "agent": AGENT,
         "folder": str(grounds.sink),
-        "forbidden": ["exfiltrate"],
-        "http": [{"name": "agent", "fd": http_fd}, {"name": "executor", "host": "127.0.0.1", "port": 0}],
-        "stream": [{"name": "agent", "fd": stream_fd}],
+        "forbidden": list(FORBIDDEN),
+        "http": [
+            *({"name": door.name, "fd": door.http_fd} for door in doors),
+            {"name": "executor", "host": "127.0.0.1", "port": 0},
+        ],
+        "stream": [{"name": door.name, "fd": door.stream_fd} for door in doors],
         "clients": [
             {"client_id": AGENT, "client_secret": held.agent},
+            {"client_id": SETTLED, "client_secret": held.settled},
             {"client_id": REVOKER, "client_secret": held.revoker, "revoker": True},
         ],
         "lifeline_fd": ends,
@@ -59,7 +73,7 @@ def start_sink(grounds: Grounds, http_fd: int, stream_fd: int, held: Secrets) ->
     write_json(path, config)
     process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
         [sys.executable, "-m", "breakglass.drill.sink", "--config", str(path)],
-        pass_fds=[http_fd, stream_fd, ends],
+        pass_fds=[ends, *(fd for door in doors for fd in (door.http_fd, door.stream_fd))],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=(grounds.sink / "stderr.log").open("wb"),
@@ -83,13 +97,13 @@ def _executor_address(ready: object) -> str:
     return f"http://{found['host']}:{found['port']}"
 
 
-def give_token(grounds: Grounds, issuer: str, held: Secrets, uid: int) -> None:
-    """Let the agent's client take its first token, and put it where the agent looks.
+def first_token(issuer: str, client_id: str, client_secret: str) -> bytes:
+    """Let a client of the agent take its first token, and return the issuer's whole answer.
 
     Raises:
         Unreachable: the issuer refused.
     """
-    form = {"grant_type": "client_credentials", "client_id": AGENT, "client_secret": held.agent}
+    form = {"grant_type": "client_credentials", "client_id": client_id, "client_secret": client_secret}
     address = urllib.parse.urlsplit(issuer)
     link = http.client.HTTPConnection(address.hostname or "", address.port, timeout=START_S)
     try:
@@ -101,7 +115,12 @@ def give_token(grounds: Grounds, issuer: str, held: Secrets, uid: int) -> None:
             raise Unreachable(f"the drill's issuer answered {answer.status} to the agent's first request")
     finally:
         link.close()
+    return body
+
+
+def give_token(grounds: Grounds, issuer: str, held: Secrets, uid: int) -> None:
+    """Put the agent's first token where the agent looks. Raises Unreachable: the issuer refused."""
     path = grounds.agent / "token"
-    path.write_bytes(body)
+    path.write_bytes(first_token(issuer, AGENT, held.agent))
     path.chmod(0o600)
     os.chown(path, uid, -1)

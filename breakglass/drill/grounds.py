@@ -26,6 +26,10 @@ from breakglass.model.roster import ExecutorKey, Role
 from breakglass.testing.operators import Operator, make_operator, make_roster, publish_roster
 
 AGENT = "rogue"
+SETTLED = "rogue-bot-7"
+"""The agent's client at the issuer on the machine that it settled on."""
+FORBIDDEN = ("exfiltrate", "bot-7-exfiltrate")
+"""The channels that the tripwire watches."""
 ORG = "drill.invalid"
 EXECUTOR = "drill-executor"
 REVOKER = "breakglass-revoker"
@@ -78,6 +82,7 @@ class Secrets:
     """What the agent and the executor prove themselves with at the issuer."""
 
     agent: str
+    settled: str
     revoker: str
 
 

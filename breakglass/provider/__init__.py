@@ -23,7 +23,9 @@ from breakglass.provider.connection import (
 )
 from breakglass.provider.home import (
     AgentHome,
+    AgentMachine,
     MakeHome,
+    MakeMachine,
     Started,
 )
 from breakglass.provider.port import (
@@ -45,6 +47,7 @@ __all__ = [
     "ENTRY_POINT_GROUP",
     "Action",
     "AgentHome",
+    "AgentMachine",
     "Budget",
     "Card",
     "Connection",
@@ -55,6 +58,7 @@ __all__ = [
     "Finding",
     "Machines",
     "MakeHome",
+    "MakeMachine",
     "Outcome",
     "Proposal",
     "ProposedDoor",

@@ -9,7 +9,7 @@ from enum import StrEnum
 from breakglass.model.action import ActionSpec, Capability
 from breakglass.model.resource import Reach
 from breakglass.provider.connection import Connection
-from breakglass.provider.home import MakeHome
+from breakglass.provider.home import MakeHome, MakeMachine
 from breakglass.provider.port import Provider
 
 API_VERSION = 1
@@ -58,6 +58,8 @@ class Card:
     """Environment variables that choose a region, profile or context: ignored, and named in the header."""
     home: MakeHome | None = None
     """Where a drill's agent can live; None: this provider has no such place."""
+    machine: MakeMachine | None = None
+    """A whole machine that a drill's agent can settle on; None: this provider has none."""
     concurrent: bool = False
     """`connect` may run on several threads at once: it imports no SDK (DESIGN 10)."""
     api_version: int = API_VERSION

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -52,4 +52,43 @@ class MakeHome(Protocol):
 
     def __call__(self, name: str, folder: Path, *, privileged: bool) -> AgentHome:
         """Make it. Raises Unsupported: it cannot be made here."""
+        ...
+
+
+class AgentMachine(Protocol):
+    """A whole machine that a drill's agent settles on; nobody else is on it."""
+
+    @property
+    def name(self) -> str:
+        """Return its bare name, which no machine of the world can have."""
+        ...
+
+    @property
+    def reach(self) -> Mapping[str, str]:
+        """Return how an inventory names it."""
+        ...
+
+    @property
+    def root(self) -> Path:
+        """Return its file tree, as seen from outside."""
+        ...
+
+    def run(self, script: str, *, timeout_s: float) -> str:
+        """Run a shell script there as root; return what it printed. Raises ProviderError: it failed."""
+        ...
+
+    def listen(self, addresses: Sequence[tuple[str, int]]) -> tuple[socket.socket, ...]:
+        """Open sockets that listen there, to be served from outside. Raises ProviderError."""
+        ...
+
+    def stop(self) -> None:
+        """End what still runs and remove what was made; safe to repeat."""
+        ...
+
+
+class MakeMachine(Protocol):
+    """Starts a whole machine for a drill's agent; `say` hears how it goes, where that takes a while."""
+
+    def __call__(self, name: str, *, say: Callable[[str], None]) -> AgentMachine:
+        """Start it. Raises Unsupported: not here, and the remedy says what is missing; ProviderError."""
         ...

@@ -10,13 +10,14 @@ from pathlib import Path
 
 from breakglass.authorise.request import encode_approval
 from breakglass.clock import Clock
+from breakglass.drill import settled
 from breakglass.drill.grounds import AGENT
-from breakglass.drill.listing import differences, listing
+from breakglass.drill.listing import Listing, differences, listing
 from breakglass.drill.scenario import Scenario
 from breakglass.drill.score import ScoredChannel, score
 from breakglass.drill.sink import ARRIVALS
 from breakglass.drill.truth import last_effects
-from breakglass.errors import BreakglassError, Interrupted, Unreachable
+from breakglass.errors import BreakglassError, Unreachable
 from breakglass.incident.folder import IncidentFolder
 from breakglass.journal.history import replay
 from breakglass.journal.reader import read_sealed
@@ -28,6 +29,7 @@ from breakglass.usecases.approve import Request, accept, sign
 from breakglass.usecases.contain import Opened, finish, new_folder, new_incident, open_stop
 from breakglass.usecases.drill_audience import Audience
 from breakglass.usecases.drill_ground import Ground, drill_ground
+from breakglass.usecases.drill_machine import heed
 from breakglass.usecases.judgement import judge, report_of
 from breakglass.usecases.prepare import StopRequest
 from breakglass.usecases.restore import RestoreRequest, open_restore
@@ -86,14 +88,14 @@ def run_drill(
         Unreachable: the agent never did what is forbidden, so there was nothing to stop.
         Interrupted: somebody wanted it to end before the stop began.
     """
-    with drill_ground(scenario, environ, clock, audience) as ground:
+    with drill_ground(scenario, environ, clock, audience, cancelled) as ground:
         audience.begin("detect", "waiting until the tripwire sees something forbidden")
         _await_alert(ground, cancelled)
-        before = listing(ground.grounds.agent)
+        before = _files(ground)
         opened = _open(ground, clock, keep, scenario, audience)
         try:
             _sign_twice(ground, opened, audience)
-            _heed(cancelled)
+            heed(cancelled)
             audience.begin("stop", "two persons signed: carrying the plan out")
             done = finish(opened, environ, observer=audience.observer(opened.run.plan), cancelled=cancelled)
         finally:
@@ -107,28 +109,25 @@ def run_drill(
         restored = _restore(ground, done.folder, environ, audience)
         put_back: tuple[str, ...] = ()
         if restored is not None:
-            put_back = differences(before, listing(ground.grounds.agent))
-            audience.restored(restored, put_back)
+            put_back = differences(before, _files(ground))
+            audience.restored(restored, put_back, ground.machine.name if ground.machine else "")
         return Outcome(report, opened.run.plan, done.folder, channels, restored, put_back, sealed=True)
 
 
-def _heed(cancelled: Callable[[], bool]) -> None:
-    if cancelled():
-        raise Interrupted(
-            "the drill was interrupted before the stop began",
-            not_done="its agent and all that belongs to it are gone",
-            remedy="breakglass drill run",
-        )
+def _files(ground: Ground) -> Listing:
+    """List the agent's files wherever it lives."""
+    there = settled.files(ground.machine.root, ground.machine.name) if ground.machine is not None else {}
+    return {**listing(ground.grounds.agent), **there}
 
 
 def _await_alert(ground: Ground, cancelled: Callable[[], bool]) -> None:
     until = time.monotonic() + ALERT_S
     while not ground.grounds.alert.exists():
-        _heed(cancelled)
+        heed(cancelled)
         if time.monotonic() > until:
             raise Unreachable("the rogue agent never did what is forbidden, so there is nothing to stop")
         time.sleep(0.02)
-    _heed(cancelled)
+    heed(cancelled)
 
 
 def _told(channels: tuple[ScoredChannel, ...]) -> str:

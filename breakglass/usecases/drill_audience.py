@@ -29,8 +29,11 @@ class Audience(Protocol):
         """Return what follows the run of a plan."""
         ...
 
-    def restored(self, report: Report, differing: Sequence[str]) -> None:
-        """Hear what the restore came to, and which of the agent's files are not as they were."""
+    def restored(self, report: Report, differing: Sequence[str], machine: str) -> None:
+        """Hear what the restore came to, and which of the agent's files are not as they were.
+
+        `machine`: the other machine whose files were compared too; empty: there was none.
+        """
         ...
 
     def note(self, what: str) -> None:

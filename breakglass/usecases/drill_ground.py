@@ -6,14 +6,14 @@ import os
 import secrets
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from breakglass import registry
 from breakglass.clock import Clock
-from breakglass.drill.downstream import RunningSink, give_token, start_sink
+from breakglass.drill.downstream import Doors, RunningSink, give_token, start_sink
 from breakglass.drill.grounds import (
     AGENT,
     INSIDE_HTTP,
@@ -29,14 +29,14 @@ from breakglass.drill.grounds import (
 )
 from breakglass.drill.open_place import OpenPlace
 from breakglass.drill.scenario import Scenario
+from breakglass.drill.sink import ARRIVALS
 from breakglass.errors import Unsupported
-from breakglass.provider import AgentHome, Started
+from breakglass.provider import AgentHome, AgentMachine, Started
 from breakglass.usecases.connections import card_or_none
 from breakglass.usecases.drill_audience import Audience
+from breakglass.usecases.drill_machine import doors_of, settle, settled_reaches, start_machine
 from breakglass.usecases.kit_signing import kit_sign
 from breakglass.usecases.site import Site, open_site
-
-NO_CRON = "no cron daemon runs here: the agent's relaunch job is a crontab file and a watchdog"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +46,17 @@ class Ground:
     grounds: Grounds
     people: People
     site: Site
+    machine: AgentMachine | None
+    """Where the agent has settled too; None: nowhere else."""
 
 
 @contextmanager
 def drill_ground(
-    scenario: Scenario, environ: Mapping[str, str], clock: Clock, audience: Audience
+    scenario: Scenario,
+    environ: Mapping[str, str],
+    clock: Clock,
+    audience: Audience,
+    cancelled: Callable[[], bool],
 ) -> Iterator[Ground]:
     """Set the drill up, and take every part of it down again, each even if another refuses to go."""
     with ExitStack() as undo:
@@ -62,31 +68,45 @@ def drill_ground(
         people = enrol(grounds, clock)
         names = ", ".join(operator.name.partition("@")[0] for operator in people.operators)
         audience.say("people", f"{names}: each with an encrypted key; two of them must sign")
+        machine, missing = start_machine(undo, scenario, audience, cancelled)
         audience.begin("agent", "making it a place of its own, and its downstream system")
         home, notes = _make_home(grounds)
         undo.callback(home.stop)
-        sink = _let_in(undo, grounds, home, scenario)
+        held = Secrets(*(secrets.token_urlsafe(24) for _ in range(3)))
+        sink = _let_in(undo, grounds, home, machine, scenario, held)
         audience.say("agent", f"{_place(home)}; it {scenario.summary}")
-        for note in notes:
+        if machine is not None:
+            settle(machine, sink.issuer, held, grounds.sink / ARRIVALS, audience, cancelled)
+        for note in (*notes, *missing):
             audience.note(note)
         reaches = _reaches(grounds, home, sink.issuer)
+        if machine is not None:
+            reaches += settled_reaches(machine, reaches[-1])
         write_kit(grounds, people, clock, scenario.runbook, reaches, sink.issuer)
         for operator in people.operators[:2]:
             kit_sign(grounds.kit, operator.signer, card_or_none, clock.now())
-        yield Ground(grounds, people, open_site(grounds.kit, environ, clock, card_or_none, drill_wanted=True))
+        site = open_site(grounds.kit, environ, clock, card_or_none, drill_wanted=True)
+        yield Ground(grounds, people, site, machine)
 
 
 def _let_in(
-    undo: ExitStack, grounds: Grounds, home: AgentHome | OpenPlace, scenario: Scenario
+    undo: ExitStack,
+    grounds: Grounds,
+    home: AgentHome | OpenPlace,
+    machine: AgentMachine | None,
+    scenario: Scenario,
+    held: Secrets,
 ) -> RunningSink:
     """Start the agent in its place, and the system that it works on."""
-    held = Secrets(secrets.token_urlsafe(24), secrets.token_urlsafe(24))
     revoker = grounds.operator / "credentials" / REVOKER
     revoker.touch(0o600)
     revoker.write_text(held.revoker, encoding="utf-8")
     started = _start(grounds, home, scenario, held)
     http_socket, stream_socket = started.listeners
-    sink = start_sink(grounds, http_socket.fileno(), stream_socket.fileno(), held)
+    doors = [Doors("agent", http_socket.fileno(), stream_socket.fileno())]
+    if machine is not None:
+        doors.append(doors_of(machine))
+    sink = start_sink(grounds, doors, held)
     undo.callback(sink.stop)
     give_token(grounds, sink.issuer, held, home.uid)
     return sink
@@ -130,9 +150,9 @@ def _make_home(grounds: Grounds) -> tuple[AgentHome | OpenPlace, tuple[str, ...]
             reasons.append(error.what)
             continue
         walls = [] if privileged else ["the agent shares your uid: namespaces alone keep it apart"]
-        return home, (*reasons, *walls, NO_CRON)
+        return home, (*reasons, *walls)
     bare = "no walls: where a copy of the agent is left, or still connected, cannot be proven"
-    return OpenPlace(name, grounds.operator, sockets=2), (*reasons, bare, NO_CRON)
+    return OpenPlace(name, grounds.operator, sockets=2), (*reasons, bare)
 
 
 def _reaches(grounds: Grounds, home: AgentHome | OpenPlace, issuer: str) -> list[Mapping[str, object]]:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path, PurePosixPath
 
 from breakglass.canon import JsonObject
 from breakglass.errors import MalformedInput, Unsupported
 from breakglass.model.resource import Reach
-from breakglass.provider import AgentHome, Card, Connection, Provider, Setting, SettingType
+from breakglass.provider import AgentHome, AgentMachine, Card, Connection, Provider, Setting, SettingType
 from breakglass_host import parts, tree
 from breakglass_host.remote.address import parse_address, parse_host_key
 from breakglass_host.systemd import relations, unit_name
@@ -110,6 +110,13 @@ def _home(name: str, folder: Path, *, privileged: bool) -> AgentHome:
     return HostSandbox(name, folder, privileged=privileged)
 
 
+def _machine(name: str, *, say: Callable[[str], None]) -> AgentMachine:
+    """Start a whole machine for a drill's agent, in a container of this one."""
+    from breakglass_host.machine_home import MachineHome
+
+    return MachineHome(name, say=say)
+
+
 CARD = Card(
     name="host",
     summary="Linux: processes, cgroups, nftables, cron and at",
@@ -120,4 +127,5 @@ CARD = Card(
     check=_check,
     concurrent=True,
     home=_home,
+    machine=_machine,
 )
