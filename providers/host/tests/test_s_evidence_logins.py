@@ -129,10 +129,8 @@ def test_rows_of_the_new_databases_and_lines_of_auth_log_are_copied(machine: Mac
 
 def test_a_session_that_is_open_is_listed(machine: Machine) -> None:
     """As logind knows it."""
-    machine.run(
     awaited = "for n in $(seq 50); do test -e /run/systemd/users/1000 && break; sleep 0.1; done"
     machine.run(f"useradd -m bot; loginctl enable-linger bot; {awaited}")
-    )
     seen = copied(machine)
     [user] = [one for one in lines(seen, "logins.jsonl") if one["source"] == "/run/systemd/users/1000"]
 
