@@ -20,7 +20,7 @@ from breakglass.model.resource import Resource, State
 from breakglass.provider import Connection, Proposal, Reversal
 from breakglass_host.actions.triggers import StopTriggers
 from breakglass_host.actions.units_mask import MaskUnits
-from breakglass_host.actions.units_stop import StopUnits
+from breakglass_host.actions.units_stop import StopUnits, places
 from breakglass_host.systemd import relations, systemctl, unit_name
 from breakglass_host.systemd.relations import Units
 
@@ -122,9 +122,7 @@ def is_there(name: str) -> bool:
 
 def proposal(name: str, found: Units) -> Proposal:
     """Propose to pause it; it waits for nothing."""
-    cgroups: dict[str, Json] = {
-        one: relations.cgroup_of(one) for one in found.own if not unit_name.is_template(one)
-    }
+    cgroups = places(found.own)
     sockets: list[Json] = [one for one in found.on if unit_name.suffix(one) == "socket"]
     work: dict[str, Json] = {"units": [*found.own], "cgroups": cgroups, "cgroup": "", "sockets": sockets}
     triggers: dict[str, Json] = {"units": [*found.triggers], "of": [*found.own], "on": [*found.on]}

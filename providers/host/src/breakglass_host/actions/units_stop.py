@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from breakglass.canon import Json
 from breakglass.model.action import (
@@ -19,7 +19,7 @@ from breakglass.model.resource import Resource, State
 from breakglass.provider import Connection, Outcome, Reversal
 from breakglass_host import cgroup, tree
 from breakglass_host.actions import units_mask
-from breakglass_host.systemd import mask, systemctl, unit_name, unit_state
+from breakglass_host.systemd import mask, relations, systemctl, unit_name, unit_state
 
 SPEC = ActionSpec(
     name="host.systemd.stop_units",
@@ -102,10 +102,22 @@ class StopUnits:
         return None
 
 
+def places(names: Iterable[str]) -> list[Json]:
+    """Return where each unit's processes are, as a target holds it: keys there are words of ours alone.
+
+    Raises:
+        ProviderError: systemd did not say.
+    """
+    return [
+        {"unit": name, "path": relations.cgroup_of(name)} for name in names if not unit_name.is_template(name)
+    ]
+
+
 def _paths(resource: Resource) -> Mapping[str, str]:
     found = resource.params.get("cgroups")
-    pairs = found.items() if isinstance(found, Mapping) else ()
-    return {str(name): str(path) for name, path in pairs if path and not tree.complaint(str(path))}
+    entries = [one for one in found if isinstance(one, Mapping)] if isinstance(found, list | tuple) else []
+    pairs = ((str(one.get("unit", "")), str(one.get("path", ""))) for one in entries)
+    return {name: path for name, path in pairs if path and not tree.complaint(path)}
 
 
 def _empty(resource: Resource, names: list[str]) -> None:

@@ -32,9 +32,7 @@ def propose(connection: Connection, freeze_key: str | None, kill_key: str) -> Pr
         return Proposed((), tuple(_door(f"unit {one}", why) for one in named), ())
     try:
         found = relations.find(settings)
-        cgroups: dict[str, Json] = {
-            name: relations.cgroup_of(name) for name in found.own if not unit_name.is_template(name)
-        }
+        cgroups = units_stop.places(found.own)
     except BreakglassError as error:
         return Proposed(incomplete=(f"units of {tree.setting(settings, 'unit') or named[0]}: {error.what}",))
     doors = tuple(_door(why.partition(": ")[0], why.partition(": ")[2]) for why in found.refused)
@@ -66,9 +64,7 @@ def _triggers(found: Units) -> tuple[Proposal, ...]:
     return (Proposal("triggers:units", triggers.SPEC.name, target, deadline_s=_MASK_DEADLINE_S),)
 
 
-def _stop(
-    found: Units, cgroups: dict[str, Json], freeze_key: str | None, kill_key: str
-) -> tuple[Proposal, ...]:
+def _stop(found: Units, cgroups: list[Json], freeze_key: str | None, kill_key: str) -> tuple[Proposal, ...]:
     if not found.own:
         return ()
     waits = (WaitFor(MASK_KEY, MASK_WAIT_S), *((WaitFor(kill_key, _KILL_WAIT_S),) if freeze_key else ()))
