@@ -118,6 +118,16 @@ def test_the_manager_of_an_account_that_did_not_linger_is_not_started_at_restore
     assert "" == host.run("ls -A /var/lib/systemd/linger").stdout
 
 
+def test_a_manager_that_ended_before_it_was_first_looked_at_comes_back_too(host: Machine) -> None:
+    """The end of the tree may be faster; what counts is what ran when it was planned."""
+    call(host, "look", LINGER)
+    host.run("systemctl kill -s KILL user@$(id -u bot).service; sleep 0.3")
+    call(host, "stop", LINGER)
+    call(host, "restore", LINGER)
+
+    assert host.run(_wait("pgrep -u bot -f 'sleep infinity'")).stdout
+
+
 def test_while_the_account_is_locked_the_restore_waits_for_it(host: Machine) -> None:
     """PAM refuses the manager; unlocked, the same call goes through."""
     for part in ("account_lock", LINGER, SESSIONS):

@@ -61,7 +61,7 @@ def test_where_sshd_cannot_be_asked_its_defaults_stand_in_and_it_is_said(host: M
     seen = call(host, "propose", KEYS)
 
     assert [FILE, f"{FILE}2"] == seen["targets"][0]["paths"]
-    assert "sshd -T" in seen["incomplete"][0]
+    assert ["key files of sshd"] == [door[0] for door in seen["doors"]]
 
 
 def test_other_ways_in_and_private_keys_are_said(host: Machine) -> None:
@@ -124,6 +124,32 @@ def test_a_file_that_is_made_again_is_moved_too_and_only_the_first_comes_back(ho
     call(host, "restore", KEYS)
 
     assert before == listing(host, FILE)
+
+
+@pytest.mark.parametrize("remains", ["id_ed25519", "id_ed25519.pub", "id_other"])
+def test_a_key_of_the_agent_s_that_opens_another_account_is_a_door(host: Machine, remains: str) -> None:
+    """A copy of it may be anywhere; its public half stands in the private one, passphrase or not."""
+    kept = f"{HOME}/.k/{remains.replace('other', 'ed25519')}"
+    host.run(
+        f"ssh-keygen -q -t ed25519 -N secret -f {HOME}/id_ed25519 && cat {HOME}/id_ed25519.pub >>"
+        " /home/alice/.ssh/authorized_keys"
+        f" && mkdir -p {HOME}/.k && mv {HOME}/id_* {HOME}/.k/ && cp {kept}"
+        f" {HOME}/{remains} && rm -r {HOME}/.k && chown -R bot: {HOME}"
+    )
+    doors = call(host, "propose", KEYS)["doors"]
+
+    assert [f"ssh key {remains} opens account alice"] == [door[0] for door in doors]
+
+
+def test_a_key_file_of_somebody_else_that_never_answers_delays_no_plan(host: Machine) -> None:
+    """It is said that it was not read."""
+    host.run(f"cp /root/key-bot {HOME}/id_ed25519; chown bot: {HOME}/id_ed25519")
+    host.run("cd /home/alice/.ssh; rm authorized_keys; mkfifo authorized_keys")
+    began = time.monotonic()
+    said = [name for name, _ in call(host, "propose", KEYS)["not_touched"]]
+
+    assert "/home/alice/.ssh/authorized_keys" in said
+    assert time.monotonic() - began < 5
 
 
 def test_a_host_without_sshd_says_so_once(host: Machine) -> None:

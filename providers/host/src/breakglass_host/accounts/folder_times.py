@@ -20,7 +20,8 @@ _KEY = "folder:"
 def of(paths: Iterable[str]) -> dict[str, Json]:
     """Return the time of each file's folder, and a digest of the names in it, for a State."""
     found: dict[str, Json] = {}
-    for folder in {os.path.dirname(path) for path in paths}:  # noqa: PTH120 - kept as text, as it is recorded
+    folders = {os.path.dirname(path) for path in paths}  # noqa: PTH120 - kept as text, as it is recorded
+    for folder in {*folders, *(home for one in folders for home in _vault_home(one))}:
         with contextlib.suppress(OSError), safepath.folder(folder) as at:
             found[_KEY + folder] = {"mtime_ns": str(os.fstat(at).st_mtime_ns), "names": _names(at)}
     return found
@@ -35,6 +36,14 @@ def give_back(before: State) -> None:
             about = os.fstat(at)
             if str(about.st_mtime_ns) != was["mtime_ns"] and _names(at) == was["names"]:
                 os.utime(f"/proc/self/fd/{at}", ns=(about.st_atime_ns, int(was["mtime_ns"])))
+
+
+def _vault_home(folder: str) -> list[str]:
+    """Return the folder that the vault is made in, and taken away from when it is empty."""
+    try:
+        return [vault.home(folder)[0]]
+    except OSError:
+        return []
 
 
 def _names(at: int) -> str:

@@ -166,9 +166,10 @@ def key(account: Account) -> str:
     return f"lock:{account.name}"
 
 
-def refuses(account: Account, service: str) -> tuple[str, ...]:
-    """Return the keys of the steps that make `service` refuse the account, proven by PAM; empty: none."""
-    return (key(account),) if _kept_here(account) == "" and service in _services(account) else ()
+def refuses(account: Account, *services: str) -> tuple[str, ...]:
+    """Return the keys of the steps that make a service refuse the account, proven by PAM; empty: none."""
+    is_asked = not _kept_here(account) and bool({*services} & {*_services(account)})
+    return (key(account),) if is_asked and not pam.ask(account.name, ()).error else ()
 
 
 def propose(connection: Connection, freeze_key: str | None, kill_key: str) -> Proposed:  # noqa: ARG001 - the form of every part; a class deny waits for nothing

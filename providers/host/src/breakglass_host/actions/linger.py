@@ -112,7 +112,8 @@ class EndLinger:
         outcomes[_path(name)], reason = setaside.put_back(self._place(name), before)
         folder_times.give_back(before)
         lingered = _is_present(prior.get(_path(name))) and outcomes[_path(name)] is not Outcome.DRIFTED
-        if lingered and was.get("active") in _RUNNING and outcomes[unit] is not Outcome.DRIFTED:
+        ran = {was.get("active"), resource.params.get("manager")} & {*_RUNNING}
+        if lingered and ran and outcomes[unit] is not Outcome.DRIFTED:
             self._start(unit)
         return Reversal(outcomes, f"lingering of account {name} {reason}")
 
@@ -138,7 +139,10 @@ def propose(connection: Connection, freeze_key: str | None, kill_key: str) -> Pr
     if why := logind.absent():
         return Proposed(not_touched=(NotTouched("login sessions and lingering", why),))
     label = f"user manager of account {found.name}"
-    target = Resource("user-manager", f"account {found.name}", label, found.params())
+    # What it was when planning counts too: the tree's end may come before this step first looks.
+    active = systemctl.show([logind.manager(found.uid)])[0]["ActiveState"]
+    params: dict[str, Json] = {**found.params(), "manager": active}
+    target = Resource("user-manager", f"account {found.name}", label, params)
     step = Proposal(f"linger:{found.name}", SPEC.name, target, deadline_s=DEADLINE_S)
     return Proposed((step,))
 

@@ -20,6 +20,8 @@ from breakglass.model.plan import Door, DoorKind, NotTouched
 from breakglass.model.resource import Resource, State
 from breakglass.provider import Connection, Outcome, Proposal, ProposedDoor, Reversal
 from breakglass_host import as_agent, safepath, schedules, setaside, tree
+from breakglass_host.accounts import account as accounts
+from breakglass_host.actions import account_lock
 from breakglass_host.proposed import Proposed
 from breakglass_host.setaside import Place
 
@@ -134,7 +136,7 @@ def propose(connection: Connection, freeze_key: str | None, kill_key: str) -> Pr
     settings = connection.reach.settings
     who = as_agent.identity(settings, connection.incident)
     found = schedules.of(settings, who)
-    doors = _system_jobs(who.account) if who and who.account and os.geteuid() == 0 else ()
+    doors = _system_jobs(connection, who.account) if who and who.account and os.geteuid() == 0 else ()
     if not found.crontab and not found.at_spool:
         why = "the agent has no user of its own here that cron or at would run jobs for"
         is_open = freeze_key is not None and not tree.setting(settings, "user")
@@ -174,8 +176,13 @@ def _unknown_user(users: set[int]) -> tuple[ProposedDoor, ...]:
     return (ProposedDoor(door),)
 
 
-def _system_jobs(account: str) -> tuple[ProposedDoor, ...]:
-    """Name what nobody sets aside: tables that belong to the system and run something as the agent's user."""
+def _system_jobs(connection: Connection, account: str) -> tuple[ProposedDoor, ...]:
+    """Name what nobody sets aside: tables that belong to the system and run something as the agent's user.
+
+    A cron that asks PAM runs nothing for an account that has expired.
+    """
+    own, _ = accounts.of(connection)
+    closed_by = account_lock.refuses(own, "cron", "crond") if own and own.name == account else ()
     return tuple(
         ProposedDoor(
             Door(
@@ -186,7 +193,8 @@ def _system_jobs(account: str) -> tuple[ProposedDoor, ...]:
                 "whoever runs this host",
                 (),
                 Verdict.NOT_CONTAINED,
-            )
+            ),
+            closed_by,
         )
         for path in schedules.system_lines(account)
     )

@@ -21,7 +21,7 @@ from breakglass.model.resource import Resource, State
 from breakglass.provider import Connection, Outcome, Proposal, ProposedDoor, Reversal
 from breakglass_host import inode, safepath, setaside
 from breakglass_host.accounts import account as accounts
-from breakglass_host.accounts import folder_times, sshd
+from breakglass_host.accounts import folder_times, own_keys, sshd
 from breakglass_host.accounts.account import Account
 from breakglass_host.actions import account_lock
 from breakglass_host.proposed import Proposed
@@ -45,6 +45,8 @@ SPEC = ActionSpec(
         Source("undo", Authority.REAL_SYSTEM, _SHOWN_BY),
     ),
 )
+_MAX_NAMED = 20
+_UNREAD = "the file does not answer: whether a key of the agent stands in it is not known"
 
 
 class SetKeysAside:
@@ -115,25 +117,29 @@ def propose(connection: Connection, freeze_key: str | None, kill_key: str) -> Pr
         real: depth for real, depth in settled.values() if not safepath.complaint(real)
     }
     paths: list[Json] = [*depths]
-    closed_by = account_lock.refuses(found, "sshd")
+    closed_by = () if sshd.reads_no_expiry() else account_lock.refuses(found, "sshd")
     doors += [_shared(path, found, closed_by) for path in asked.shared]
-    problem = (f"sshd -T: {asked.problem}; its defaults were assumed"[:500],) if asked.problem else ()
+    doors += [_unanswered(asked.problem, closed_by)] if asked.problem else []
+    opens, hanging = own_keys.elsewhere(found)
+    doors += [_opens_others(*one) for one in opens]
     steps: tuple[Proposal, ...] = ()
     if paths:
-        params: dict[str, Json] = {**found.params(), "paths": paths, "trusted": depths}
+        params: dict[str, Json] = {**found.params(), "paths": paths, "trusted": [*depths.values()]}
         target = Resource("ssh-keys", f"account {found.name}", f"keys of account {found.name}", params)
         steps = (Proposal(f"ssh-keys:{found.name}", SPEC.name, target, moot_by=closed_by),)
-    return Proposed(steps, tuple(doors), _said(found, asked), problem)
+    return Proposed(steps, tuple(doors), _said(found, asked, hanging))
 
 
-def _said(found: Account, asked: sshd.Sshd) -> tuple[NotTouched, ...]:
+def _said(found: Account, asked: sshd.Sshd, hanging: list[str]) -> tuple[NotTouched, ...]:
     """Name the other ways in, which the lock refuses, and the private keys, which open other hosts."""
     other = "the account itself is locked, and sshd refuses whoever comes in this way"
     key = "a private key may open other hosts: name it in credential_files to withhold it"
-    folder = safepath.shown(f"{found.home}/.ssh")
+    folder, names = safepath.shown(f"{found.home}/.ssh"), own_keys.names(found)
     return (
         *(NotTouched(f"sshd: {safepath.shown(way)}"[:500], other) for way in asked.other_ways),
-        *(NotTouched(f"{folder}/{safepath.shown(name)}"[:500], key) for name in sshd.private_keys(found)),
+        *(NotTouched(f"{folder}/{safepath.shown(name)}"[:500], key) for name in names[:_MAX_NAMED]),
+        *((NotTouched(f"{len(names) - _MAX_NAMED} more in {folder}", key),) if names[_MAX_NAMED:] else ()),
+        *(NotTouched(safepath.shown(path)[:500], _UNREAD) for path in hanging),
     )
 
 
@@ -143,6 +149,20 @@ def _shared(path: str, found: Account, closed_by: tuple[str, ...]) -> ProposedDo
     remedy = "take the agent's keys out by hand"
     door = Door(DoorKind.NO_STEP, name, reason, remedy, "whoever runs this host", (), Verdict.NOT_CONTAINED)
     return ProposedDoor(door, closed_by)
+
+
+def _unanswered(problem: str, closed_by: tuple[str, ...]) -> ProposedDoor:
+    remedy = "have sshd -T answer, then stop it again"
+    reason = f"sshd does not say where it looks, so its defaults were assumed: {problem}"[:500]
+    door = Door(DoorKind.NO_STEP, "key files of sshd", reason, remedy, "", (), Verdict.UNKNOWN)
+    return ProposedDoor(door, closed_by)
+
+
+def _opens_others(key: str, other: str, path: str) -> ProposedDoor:
+    name = f"ssh key {safepath.shown(key)[:200]} opens account {safepath.shown(other)[:100]}"
+    reason = f"who holds a copy of it logs in there: it stands in {safepath.shown(path)[:300]}"
+    remedy = "take that line out by hand"
+    return ProposedDoor(Door(DoorKind.NO_STEP, name, reason, remedy, other[:200], (), Verdict.NOT_CONTAINED))
 
 
 def _unsignable(path: str, why: str) -> ProposedDoor:
@@ -159,7 +179,8 @@ def _targets(resource: Resource) -> list[str]:
 def _trusted(resource: Resource, path: str) -> int:
     """Return how many parts of a path the agent cannot swap, as signed."""
     depths = resource.params.get("trusted")
-    depth = depths.get(path) if isinstance(depths, Mapping) else None
+    known = dict(zip(_targets(resource), depths, strict=False)) if isinstance(depths, list | tuple) else {}
+    depth = known.get(path)
     return depth if isinstance(depth, int) else len(PurePosixPath(path).parts)
 
 
