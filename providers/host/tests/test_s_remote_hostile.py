@@ -5,8 +5,9 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from breakglass.errors import ProviderError
 from breakglass.model.action import Verdict
 from breakglass.model.plan import Door, DoorKind
 from breakglass.model.resource import Resource
-from breakglass.provider import Connection, Discovery, Proposal, ProposedDoor
+from breakglass.provider import Connection, Discovery, EvidenceItem, Proposal, ProposedDoor
 from breakglass_host.remote import frames, rewrite
 from breakglass_host.remote.address import Address
 from breakglass_host.remote.link import Cut, Link
@@ -83,14 +84,6 @@ def made(tmp_path: Path) -> Connection:
         (
             (
                 "send(k='ask', ask=1, what='evidence', name='x', source='s')\n"
-                "for _ in range(99): send(k='chunk', ask=1, data=base64.b64encode(bytes(1 << 18)).decode())\n"
-                "time.sleep(60)"
-            ),
-            "without leave",
-        ),
-        (
-            (
-                "send(k='ask', ask=1, what='evidence', name='x', source='s')\n"
                 "send(k='chunk', ask=1, data=base64.b64encode(bytes(1 << 20)).decode()); time.sleep(60)"
             ),
             "a piece of",
@@ -114,6 +107,28 @@ def test_what_no_runner_of_ours_sends_cuts_the_connection(code: str, why: str, m
         call_twice(link)
 
     assert time.monotonic() - started_s < 15
+
+
+def test_evidence_is_not_taken_faster_than_it_is_kept(made: Connection) -> None:
+    """A few pieces wait for a slow disk, and no more: who sends on without leave is cut off."""
+    code = (
+        "send(k='ask', ask=1, what='evidence', name='x', source='s')\n"
+        "for _ in range(99): send(k='chunk', ask=1, data=base64.b64encode(bytes(1 << 18)).decode())\n"
+        "time.sleep(60)"
+    )
+    slow = replace(made, evidence=SlowDisk())
+    with hostile(code, slow) as link, pytest.raises(Cut, match="without leave"):
+        link.call("observe", "x", {})
+
+
+class SlowDisk:
+    """An evidence sink that takes its time."""
+
+    def put(self, name: str, source: str, chunks: Iterable[bytes]) -> EvidenceItem:
+        """Read a piece a second."""
+        for _ in chunks:
+            time.sleep(1)
+        return EvidenceItem(name, "0" * 64, 0, source)
 
 
 def test_a_flood_is_not_kept(made: Connection) -> None:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import subprocess
 import time
+from dataclasses import replace
 from pathlib import Path
 
+from breakglass.clock import Instant
 from breakglass.errors import Denied, Unreachable, Unsupported
 from breakglass_host.machine import Machine
-from providers.host.tests.remote_s import add_login, connected, holds, ours_alone, refusal, settings
+from breakglass_host.remote.host import RemoteHost
+from providers.host.tests.remote_s import add_login, connected, executor, holds, ours_alone, refusal, settings
 
 FAKE_OLD = "#!/bin/sh\necho 3 9\n"
 
@@ -103,6 +106,24 @@ def test_without_sudo_the_login_does_what_it_may(machine: Machine, tmp_path: Pat
     assert any("not ours to write" in one.reason for one in found.not_touched)
 
 
+def test_an_agent_that_has_our_own_login_is_named(machine: Machine, tmp_path: Path) -> None:
+    """It could answer in the machine's place: refused where the inventory says so, an open door elsewhere."""
+    url = add_login(machine, "bot")
+    machine.run("echo 'bot ALL=(root) NOPASSWD: ALL' >/etc/sudoers.d/b")
+    machine.run("runuser -u bot -- setsid -f sleep 1000; pgrep -u bot sleep >/run/bot")
+    reach = settings(machine, host=url, pid_file="/run/bot")
+    refused = refusal(tmp_path, reach | {"user": "bot"})
+    del reach["user"]
+    host = connected(tmp_path, reach)
+    try:
+        doors = [one.door for one in host.discover().doors]
+    finally:
+        host.close()
+
+    assert "the agent's own, which could then answer" in refused.what
+    assert any("can answer in this machine's place" in door.reason for door in doors)
+
+
 def test_a_login_that_hangs_is_given_up(machine: Machine, tmp_path: Path) -> None:
     """It lets the operator in and then says nothing."""
     machine.run("echo 'ForceCommand sleep 600' >>/etc/ssh/sshd_config; systemctl reload ssh")
@@ -132,14 +153,19 @@ def test_a_clock_that_is_off_is_told(machine: Machine, tmp_path: Path) -> None:
     # The container has the kernel's clock: a time namespace of Python's alone plays the hours.
     machine.run("mv /usr/bin/python3.11 /usr/bin/python3.real")
     machine.run(f"cat >/usr/bin/python3.11 <<'E'\n{SKEWED}E\nchmod 755 /usr/bin/python3.11")
-    host = connected(tmp_path, settings(machine))
+    since = Instant(1_790_000_000_000)
+    reach = settings(machine)
+    host = RemoteHost(replace(executor(tmp_path, reach), since=since))
     try:
+        evidence = [one.target.params.get("journal_since_s") for one in host.discover().proposals]
         [notice] = [one for one in host.discover().not_touched if one.resource.startswith("clock")]
     finally:
         host.close()
 
     assert f"clock of {machine.name}" == notice.resource
     assert "3 h 2 min ahead of the executor's" in notice.reason
+    [since_s] = [one for one in evidence if isinstance(one, int)]
+    assert 0 <= 1_790_000_000 + 10_920 - since_s < 3
 
 
 def test_nothing_is_left_behind(machine: Machine, tmp_path: Path) -> None:
@@ -166,6 +192,7 @@ RSA = "ssh-rsa AAAAB3NzaC1yc2E" + "A" * 41
 SKEWED = """#!/bin/sh
 for a; do case $a in *s.readline*) exec /usr/bin/python3.real -I -S -B -X utf8 -c "
 import time
+from dataclasses import replace
 real = time.time_ns
 time.time_ns = lambda: real() + 10920 * 10**9
 $7" "$8";; esac; done

@@ -103,7 +103,10 @@ def test_only_sound_signatures_of_the_pinned_key_are_asked_for() -> None:
     assert "rsa-sha2-512,rsa-sha2-256" == parse_host_key(RSA).algorithms
 
 
-@given(st.lists(st.dictionaries(st.text(max_size=9), st.integers() | st.text()), min_size=1), st.data())
+@given(
+    st.lists(st.dictionaries(st.text(max_size=9), st.integers() | st.text()), min_size=1, max_size=4),
+    st.data(),
+)
 def test_frames_come_out_whole_however_they_are_cut(
     messages: list[dict[str, object]], data: st.DataObject
 ) -> None:

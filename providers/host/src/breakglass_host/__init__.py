@@ -47,8 +47,9 @@ def _check(reach: Reach) -> Sequence[str]:
     """Return what is wrong with an entry as a whole."""
     settings, complaints = reach.settings, []
     complaints += _check_host(settings)
-    if not any(tree.setting(settings, key) for key in ("unit", "cgroup", "user", "pid_file")):
-        what = "at least one of unit, cgroup, user and pid_file"
+    is_named = any(tree.setting(settings, key) for key in ("unit", "cgroup", "user", "pid_file"))
+    if not is_named and not settings.get("containers"):
+        what = "at least one of unit, cgroup, user, pid_file and containers"
         complaints.append(f"{what} must say what the agent's processes are")
     for name in relations.named(settings):
         if wrong := unit_name.complaint(name):
@@ -69,7 +70,8 @@ def _check_host(settings: JsonObject) -> list[str]:
         odd = [key for key in ("host_key", "ssh_config", "without_sudo") if key in settings]
         return [f"{odd[0]}: it has a meaning with host: ssh://user@name alone"] if odd else []
     try:
-        parse_address(host)
+        if parse_address(host).user == tree.setting(settings, "user"):
+            complaints.append("host: the account to log in with is the agent's own, which could then answer")
     except MalformedInput as error:
         complaints.append(f"host: expected local, or {error.what.removeprefix('expected ')}")
     try:

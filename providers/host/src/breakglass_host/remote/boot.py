@@ -77,8 +77,9 @@ def main(stream: BinaryIO) -> None:
     os.dup2(quiet, 1)
     os.umask(0o077)
     os.chdir("/")
+    login = os.environ.get("SUDO_UID", "")
     os.environ.clear()
-    os.environ.update({"PATH": _PATH, "LC_ALL": "C", "HOME": "/"})
+    os.environ.update({"PATH": _PATH, "LC_ALL": "C", "HOME": "/", "SUDO_UID": login})
     try:
         sys.meta_path.insert(0, receive(stream))
         from breakglass_host.remote import runner

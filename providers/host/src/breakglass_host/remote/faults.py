@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from breakglass import errors
+from breakglass.canon import spelt_out
 from breakglass.errors import BreakglassError, MalformedInput, ProviderError, Throttled
 
 _LONGEST = 4000
@@ -29,6 +30,7 @@ def from_host(data: object, host: str) -> ProviderError:
         MalformedInput: it is no error.
     """
     name, parts, patience_s = _read(data)
+    parts = {part: spelt_out(text) for part, text in parts.items()}
     where = f"{host} {parts.pop('where')}".strip()
     if name == "Throttled":
         return Throttled(

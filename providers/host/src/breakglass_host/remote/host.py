@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
@@ -128,9 +129,10 @@ class RemoteHost:
     def _open(self, within_s: float) -> Link:
         label = str(self.address).translate(str.maketrans("", "", "[]$"))
         serving = Serving(self._connection, label, self._allowance)
+        until_s = time.monotonic() + within_s
         link = open_link(self._target, self._program, serving, within_s=within_s)
         try:
-            there_ms, trip_s = link.hello(within_s)
+            there_ms, trip_s = link.hello(max(1.0, until_s - time.monotonic()))
             middle_ms = self._connection.clock.now().epoch_ms - trip_s * 500
             self._ahead_s = (there_ms - middle_ms) / 1000
             link.begin(self._beginning(trip_s))

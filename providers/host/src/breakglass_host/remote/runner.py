@@ -24,7 +24,7 @@ from breakglass.model.plan import Step
 from breakglass.model.resource import AgentRef, Reach, Resource, State
 from breakglass.provider import Connection
 from breakglass_host.connect import LocalHost
-from breakglass_host.remote import codec, faults, frames
+from breakglass_host.remote import codec, faults, frames, own_login
 from breakglass_host.remote.ports import Asks, NoSecrets, SentEvidence, SentSealed, Wire
 from breakglass_host.remote.succession import Succession, name_of
 
@@ -70,6 +70,8 @@ class Runner:
         self._pool = ThreadPoolExecutor(MAX_WORKERS)
         self._host: LocalHost | None = None
         self._succession: Succession | None = None
+        self._settings: Mapping[str, Json] = {}
+        self._incident = ""
         self._running: set[int] = set()
         self._heard_s = time.monotonic()
 
@@ -120,6 +122,7 @@ class Runner:
             credentials=NoSecrets(),
             since=None if begin.since_ms is None else Instant(begin.since_ms),
         )
+        self._settings, self._incident = begin.settings, begin.incident
         self._host = LocalHost(connection)
         self._succession = Succession(name_of(begin.identity.encode()), end)
         if begin.takes_over:  # what is read from now on must not be half of a change that still goes on
@@ -144,7 +147,7 @@ class Runner:
             raise ProviderError("called before the connection began")
         host, args = self._host, call.args
         if call.verb == "discover":
-            return host.discover()
+            return own_login.warned(host.discover(), self._settings, self._incident)
         if call.verb == "preflight":
             return host.preflight(_argument(tuple[Step, ...], args, "steps"))
         if call.verb == "read_file":
