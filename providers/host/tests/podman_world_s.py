@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from breakglass.canon import Json
+from breakglass.errors import ProviderError
 from breakglass.model.action import Judgement
 from breakglass.model.resource import Resource, State
 from breakglass.provider import Action, Proposal, Reversal
@@ -103,6 +104,15 @@ class PodmanWorld:
         """Carry a step out as the engine does; return what was so before."""
         return self.inside.run(_do, self.place / "incident", step.action, step.target, rounds)
 
+    def try_once(self, step: Proposal) -> None:
+        """Carry it out once more, whatever an engine says about what ended meanwhile."""
+        with contextlib.suppress(ProviderError):
+            self.do(step, rounds=1)
+
+    def observe(self, step: Proposal) -> State:
+        """Read what it acts on."""
+        return self.inside.run(_observe, self.place / "incident", step.action, step.target)
+
     def judge(self, step: Proposal) -> Judgement:
         """Observe and judge."""
         return self.inside.run(_judge, self.place / "incident", step.action, step.target)
@@ -118,10 +128,12 @@ def podman_world() -> Iterator[PodmanWorld]:
     programs = ("podman", "runc", "conmon", "busybox")
     missing = [name for name in programs if shutil.which(name, path="/usr/sbin:/usr/bin:/sbin:/bin") is None]
     need("podman", os.geteuid() == 0 and not missing, f"root and podman are needed; missing: {missing}")
+    busybox = Path(shutil.which("busybox", path="/usr/sbin:/usr/bin:/sbin:/bin") or "")
+    need("podman", b"ld-linux" not in busybox.read_bytes(), "busybox is not a static one (busybox-static)")
     place = Path(f"/tmp/breakglass-podman-{secrets.token_hex(4)}")  # noqa: S108 - a name of its own, made at once
     place.mkdir(mode=0o755)
     try:
-        _fill(place)
+        _fill(place, busybox)
         with own_mounts(_SETUP.format(place=place, image=IMAGE)) as inside:
             try:
                 yield PodmanWorld(inside, place, f"bg{secrets.token_hex(3)}-")
@@ -143,10 +155,10 @@ umount /var/lib/containers/storage
 """
 
 
-def _fill(place: Path) -> None:
+def _fill(place: Path, busybox: Path) -> None:
     binaries = place / "image" / "bin"
     binaries.mkdir(parents=True)
-    shutil.copy(shutil.which("busybox") or "", binaries / "busybox")
+    shutil.copy(busybox, binaries / "busybox")
     for name in ("sh", "sleep", "echo", "cat", "nc", "env"):
         (binaries / name).symlink_to("busybox")
     etc = place / "etc"
@@ -168,6 +180,10 @@ def _action(folder: Path, name: str) -> Action:
 
 def _do(folder: Path, name: str, target: Resource, rounds: int) -> State:
     return stop(_action(folder, name), target, rounds=rounds)
+
+
+def _observe(folder: Path, name: str, target: Resource) -> State:
+    return _action(folder, name).observe(target)
 
 
 def _judge(folder: Path, name: str, target: Resource) -> Judgement:

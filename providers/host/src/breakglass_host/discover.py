@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from breakglass.provider import Connection, Discovery
-from breakglass_host import parts, plan_tree
+from breakglass_host import parts, plan_tree, tree
 from breakglass_host.proposed import Proposed
 
 
@@ -15,7 +15,9 @@ def discover(connection: Connection) -> Discovery:
     evidence = Proposed()
     for propose in parts.EVIDENCE:
         evidence = evidence.plus(propose(connection, freeze_key, found.kill_key))
-    own = plan_tree.propose(connection, found, tuple(one.key for one in evidence.proposals))
+    own = Proposed()
+    if _names_processes(connection):
+        own = plan_tree.propose(connection, found, tuple(one.key for one in evidence.proposals))
     proposed = _evidence_before_the_kill(own, evidence)
     for propose in parts.OTHERS:
         proposed = proposed.plus(propose(connection, freeze_key, found.kill_key))
@@ -27,6 +29,13 @@ def discover(connection: Connection) -> Discovery:
         not_touched=proposed.not_touched,
         incomplete=proposed.incomplete,
     )
+
+
+def _names_processes(connection: Connection) -> bool:
+    """Return False where the agent is nothing here but containers: each of them is a tree of its own."""
+    settings = connection.reach.settings
+    is_named = any(tree.setting(settings, key) for key in ("unit", "cgroup", "user", "pid_file"))
+    return is_named or not settings.get("containers")
 
 
 def _evidence_before_the_kill(own: Proposed, evidence: Proposed) -> Proposed:

@@ -41,9 +41,7 @@ SPEC = ActionSpec(
             "kernel Documentation/admin-guide/cgroup-v2.rst, cgroup.events frozen",
         ),
         Source("proof", Authority.REAL_SYSTEM, "providers/host/tests/test_s_containers.py: podman 4.3.1"),
-        Source(
-            "undo", Authority.UNVERIFIED, "docker, and the engine's own pause: never run by this project"
-        ),
+        Source("undo", Authority.UNVERIFIED, "docker, and the engine's own pause: never run by this project"),
     ),
 )
 _PAUSE_S = 3.0
@@ -91,9 +89,10 @@ class PauseContainer:
                 return Judgement(Verdict.UNKNOWN, why, Grade.NONE)
             if one.lives and not one.is_frozen:
                 return Judgement(Verdict.NOT_CONTAINED, f"{label} runs: its engine says {one.status}")
-            if not one.lives and one.status not in ENDED | {GONE, UNKNOWN, "paused"}:
+            if not one.lives and (one.status not in ENDED | {GONE, UNKNOWN, "paused"} or _may_return(one)):
                 # Between two starts: one that restarts itself has no process for a moment.
-                return Judgement(Verdict.NOT_CONTAINED, f"{label} is {one.status}")
+                why = f"{label} has no process, but is {one.status} with restart policy {one.restart}"
+                return Judgement(Verdict.UNKNOWN, why, Grade.NONE)
             said.append(f"{label} {'frozen' if one.lives else 'has no process'}")
         if why := reading.silence(state):
             said.append(f"the engine does not answer ({why}), the kernel does")
@@ -131,6 +130,10 @@ def freeze(one: Seen) -> None:
     except OSError as error:
         raise Denied(f"the kernel refused to freeze {one.cgroup}: {error}") from error
     hierarchy.await_events(one.cgroup, within_s=_FREEZE_S, frozen=True)
+
+
+def _may_return(one: Seen) -> bool:
+    return one.status in ENDED and one.restart not in ("no", "")
 
 
 def _pause(engine: Engine, one: Seen) -> str:

@@ -34,6 +34,8 @@ class Container:
     name: str
     status: str
     pid: int
+    started: str
+    """When it was last started, and how often by its policy: tells two runs of it apart."""
     restart: str
     """``no``, ``always``, ``unless-stopped``, ``on-failure`` or ``on-failure:N``."""
     removes_itself: bool
@@ -104,6 +106,7 @@ def _container(raw: Any) -> Container:  # noqa: ANN401 - the edge: anything may 
         name=safepath.shown(str(raw.get("Name", "")).lstrip("/"))[:255],
         status=str(status),
         pid=pid,
+        started=safepath.shown(f"{state.get('StartedAt')} {raw.get('RestartCount')}")[:100],
         restart=_restart(table(host, "RestartPolicy")),
         removes_itself=host.get("AutoRemove") is True or _told_to_remove(raw),
         unit=_label(labels, UNIT_LABEL),

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import chain
 
 from breakglass.canon import Json
-from breakglass.errors import ProviderError
+from breakglass.errors import Denied, ProviderError
 from breakglass.model.action import Grade, Verdict
 from breakglass.model.plan import Door, DoorKind, NotTouched
 from breakglass.model.resource import Resource
 from breakglass.provider import Connection, Proposal, ProposedDoor, WaitFor
 from breakglass_host import cgroup, safepath
 from breakglass_host.actions import container_evidence, container_pause, container_policy, container_stop
-from breakglass_host.containers import engine, facts, powers, reading
+from breakglass_host.containers import engine, facts, plan_egress, powers, reading
 from breakglass_host.containers.engine import Engine
 from breakglass_host.containers.facts import Container
 from breakglass_host.proposed import Proposed
@@ -40,11 +41,11 @@ def propose(connection: Connection, freeze_key: str | None, kill_key: str) -> Pr
     units = _texts(settings.get("units")) | _texts([settings.get("unit")])
     found = Proposed()
     for entry in sorted(_texts(settings.get("containers"))):
-        found = found.plus(_entry(entry, units))
+        found = found.plus(_entry(connection, entry, units))
     return found
 
 
-def _entry(entry: str, units: set[str]) -> Proposed:
+def _entry(connection: Connection, entry: str, units: set[str]) -> Proposed:
     try:
         kind, name = engine.parse(entry)
     except ProviderError as error:
@@ -54,24 +55,29 @@ def _entry(entry: str, units: set[str]) -> Proposed:
         return _open(entry, f"{kind.name} is not installed on this host", remedy)
     try:
         seen = _Found(kind, name, facts.find(kind, name, (), _ASK_S))
+        for path in filter(None, map(reading.own_cgroup, seen.containers)):
+            reading.refuse_own(path)
+    except Denied as error:
+        return _open(entry, error.what, "run the executor outside of it")
     except ProviderError as error:
         return Proposed(incomplete=(f"container {entry}: {error.what}"[:500],))
     if not seen.containers:
         why = f"{kind.name} knows no such container: it may run elsewhere"
         return _open(entry, why, "correct the inventory, or look where the agent runs")
-    return _steps(seen).plus(Proposed(doors=_doors(seen, units), not_touched=_left(seen)))
+    return _steps(connection, seen).plus(Proposed(doors=_doors(seen, units), not_touched=_left(seen)))
 
 
-def _steps(found: _Found) -> Proposed:
+def _steps(connection: Connection, found: _Found) -> Proposed:
     target = _target(found)
-    limit = bool(target.params["limit"])
+    limit = str(target.params["limit"])
+    end_key = f"end:{found.label}"
     pause = Proposal(
         key=f"pause:{found.label}",
         action=container_pause.SPEC.name,
         target=target,
         best_grade=Grade.NONE if limit else None,
         deadline_s=_DEADLINES["pause"],
-        moot_by=() if limit else (f"end:{found.label}",),
+        moot_by=() if limit else (end_key,),
     )
     snapshot = Proposal(
         key=f"snapshot:{found.label}",
@@ -90,14 +96,18 @@ def _steps(found: _Found) -> Proposed:
         ),
     )
     stop = Proposal(
-        key=f"end:{found.label}",
+        key=end_key,
         action=container_stop.SPEC.name,
         target=target,
         after=(WaitFor(pause.key, _FREEZE_WAIT_S), WaitFor(snapshot.key, _SNAPSHOT_WAIT_S)),
         best_grade=Grade.NONE if limit else None,
         deadline_s=_DEADLINES["stop"],
     )
-    return Proposed((pause, snapshot, *(policy if can_update else ()), stop))
+    cuts = [
+        plan_egress.propose(connection, one, found.label, limit, pause=pause.key, end=end_key)
+        for one in found.containers
+    ]
+    return Proposed((pause, *chain.from_iterable(cuts), snapshot, *(policy if can_update else ()), stop))
 
 
 def _target(found: _Found) -> Resource:
@@ -151,11 +161,10 @@ def _left(found: _Found) -> tuple[NotTouched, ...]:
             why = "made with --rm: ending it would delete its file system, so it is only frozen"
             left.append(NotTouched(label, why))
         if powers.shares_network(one):
-            left.append(NotTouched(f"network of {label}", "it is the host's own: cut by its end alone"))
+            why = "it is the host's own: only what the container sends is refused in it"
+            left.append(NotTouched(f"network of {label}", why))
         if cgroup.find() is None or not reading.own_cgroup(one):
-            left.append(
-                NotTouched(f"cgroup of {label}", "it has none of its own in v2: its engine's word")
-            )
+            left.append(NotTouched(f"cgroup of {label}", "it has none of its own in v2: its engine's word"))
     return tuple(left)
 
 

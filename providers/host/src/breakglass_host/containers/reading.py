@@ -85,7 +85,10 @@ def named(resource: Resource) -> Named:
 
 
 def read(resource: Resource, timeout_s: float = _ASK_S) -> State:
-    """Read every container that the name means now and every one that is signed."""
+    """Read every container that the name means now and every one that is signed.
+
+    Each run of a container is an object too: what starts and ends all the time never gives two equal reads.
+    """
     wanted, hierarchy = named(resource), cgroup.find()
     try:
         found = facts.find(wanted.engine, wanted.name, wanted.cgroups, timeout_s)
@@ -97,6 +100,7 @@ def read(resource: Resource, timeout_s: float = _ASK_S) -> State:
     for one in dict.fromkeys((*told, *wanted.cgroups)):
         if one in told:
             seen = _told(told[one], wanted, hierarchy)
+            objects[f"run:{one[:12]} {told[one].started}"] = True
         else:
             seen = _untold(one, wanted, hierarchy, is_gone=not why)
         objects[f"container:{one}"] = seen.to_json()
