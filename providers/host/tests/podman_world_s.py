@@ -10,6 +10,7 @@ import json
 import os
 import secrets
 import shutil
+import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -128,12 +129,10 @@ def podman_world() -> Iterator[PodmanWorld]:
     programs = ("podman", "runc", "conmon", "busybox")
     missing = [name for name in programs if shutil.which(name, path="/usr/sbin:/usr/bin:/sbin:/bin") is None]
     need("podman", os.geteuid() == 0 and not missing, f"root and podman are needed; missing: {missing}")
-    busybox = Path(shutil.which("busybox", path="/usr/sbin:/usr/bin:/sbin:/bin") or "")
-    need("podman", b"ld-linux" not in busybox.read_bytes(), "busybox is not a static one (busybox-static)")
     place = Path(f"/tmp/breakglass-podman-{secrets.token_hex(4)}")  # noqa: S108 - a name of its own, made at once
     place.mkdir(mode=0o755)
     try:
-        _fill(place, busybox)
+        _fill(place)
         with own_mounts(_SETUP.format(place=place, image=IMAGE)) as inside:
             try:
                 yield PodmanWorld(inside, place, f"bg{secrets.token_hex(3)}-")
@@ -155,10 +154,14 @@ umount /var/lib/containers/storage
 """
 
 
-def _fill(place: Path, busybox: Path) -> None:
+def _fill(place: Path) -> None:
     binaries = place / "image" / "bin"
     binaries.mkdir(parents=True)
-    shutil.copy(busybox, binaries / "busybox")
+    shutil.copy(shutil.which("busybox") or "", binaries / "busybox")
+    runs = subprocess.run(
+        ["chroot", place / "image", "/bin/busybox", "true"], check=False, capture_output=True
+    )
+    need("podman", runs.returncode == 0, "busybox is not a static one (Debian: busybox-static)")
     for name in ("sh", "sleep", "echo", "cat", "nc", "env"):
         (binaries / name).symlink_to("busybox")
     etc = place / "etc"
