@@ -30,8 +30,8 @@ def of(paths: Iterable[str]) -> dict[str, Json]:
 def give_back(before: State) -> None:
     """Set the recorded time where the names are the recorded ones; a folder that is another now stays."""
     for key, was in before.objects.items():
-        if not key.startswith(_KEY) or not isinstance(was, dict):
-            continue
+        if not key.startswith(_KEY) or not isinstance(was, dict) or "mtime_ns" not in was:
+            continue  # other parts of an action keep what they know of folders under such keys too
         with contextlib.suppress(OSError), safepath.folder(key.removeprefix(_KEY)) as at:
             about = os.fstat(at)
             if str(about.st_mtime_ns) != was["mtime_ns"] and _names(at) == was["names"]:
