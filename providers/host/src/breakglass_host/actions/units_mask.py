@@ -161,7 +161,7 @@ def _run_again(name: str, unit: Mapping[str, Json]) -> tuple[Outcome, str] | Non
         if failed_now:
             systemctl.order("reset-failed", (name,))
         return Outcome.ENDED, "was in the middle of its job: what starts it starts it again"
-    if failed_now:
+    if failed_now and not unit.get("transient"):  # of a transient one systemd would remove the file with it
         systemctl.order("reset-failed", (name,))
     if why := systemctl.order("start", (name,), "--no-block"):
         return Outcome.CANNOT, f"could not be started: {why}"

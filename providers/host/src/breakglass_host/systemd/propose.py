@@ -99,6 +99,11 @@ def _not_touched(found: Units) -> tuple[NotTouched, ...]:
     lines = [NotTouched(f"unit {name}", f"{how}; the mask refuses it") for name, how in said[:_SAID]]
     if len(said) > _SAID:
         lines.append(NotTouched(f"{len(said) - _SAID} more units", "would start it; the mask refuses them"))
+    lines += [
+        NotTouched(f"who makes {name}", "a scope is made by a program, and systemd refuses nobody a new one")
+        for name in found.own
+        if unit_name.suffix(name) == "scope"
+    ][:_SAID]
     if why := mask.cannot_last():
         lines.append(NotTouched("masks that last", f"{why}: they end with the next boot"))
     return tuple(lines)

@@ -38,7 +38,6 @@ PROPERTIES = (
     "UnitFileState",
     "FragmentPath",
     "DropInPaths",
-    "NeedDaemonReload",
     "Transient",
     "Slice",
     "ControlGroup",
@@ -47,7 +46,7 @@ PROPERTIES = (
     "Triggers",
     "Result",
 )
-_NEEDED = frozenset({"Id", "LoadState", "CanStart", "ActiveState", "SubState", "NeedDaemonReload"})
+_NEEDED = frozenset({"Id", "LoadState", "CanStart", "ActiveState", "SubState"})
 
 
 def program() -> str | None:

@@ -77,15 +77,20 @@ def judge_masked(state: State) -> Judgement:
     if not found:
         return Judgement(Verdict.UNKNOWN, state.note or "no unit could be read", Grade.NONE)
     for name, unit in found.items():
+        if _is_over(name, str(unit.get("load")), str(unit.get("active"))) and unit.get("can_start") is False:
+            continue
         has_link = "mask" in (unit.get(mask.LASTING), unit.get(mask.UNTIL_BOOT))
         if unit.get("load") != "masked" or unit.get("can_start") is not False:
             words = "is masked on the disk, and systemd has not read it" if has_link else "is not masked"
             return Judgement(Verdict.NOT_CONTAINED, f"{name} {words}")
-        if unit.get("stale") is True:
-            return Judgement(Verdict.NOT_CONTAINED, f"{name}: its files changed since systemd read them")
         if not has_link:
-            return Judgement(Verdict.NOT_CONTAINED, f"{name} is masked by others alone")
-    brief = [name for name, unit in found.items() if unit.get(mask.LASTING) != "mask"]
+            words = "has lost its link, or is masked by others alone: it can start after the next reload"
+            return Judgement(Verdict.NOT_CONTAINED, f"{name} {words}")
+    brief = [
+        name
+        for name, unit in found.items()
+        if unit.get(mask.LASTING) != "mask" and unit_name.suffix(name) != "scope"
+    ]
     words = f"systemd says masked of {_count(found)}"
     if brief:
         why = state.objects.get("place")
@@ -111,12 +116,23 @@ def ask(names: Sequence[str]) -> Judgement:
     Source: org.freedesktop.systemd1(5), LoadError and CanStart of a unit.
     """
     for name, one in zip(names, systemctl.show([_loadable(name) for name in names]), strict=True):
+        if _is_over(name, one["LoadState"], one["ActiveState"]) and one["CanStart"] == "no":
+            continue
         refused = one.get("LoadError", "").startswith("org.freedesktop.systemd1.UnitMasked")
-        if one["CanStart"] != "no" or not refused or one["NeedDaemonReload"] == "yes":
+        is_lasting = "mask" in mask.links(name).values()
+        if one["CanStart"] != "no" or not refused or not is_lasting:
             reason = f"{name}: systemd would start it ({one['LoadState']}, CanStart={one['CanStart']})"
             return Judgement(Verdict.NOT_CONTAINED, reason, Grade.PLATFORM_EVALUATOR)
     reason = f"systemd refuses to start {_count(names)}: UnitMasked"
     return Judgement(Verdict.CONTAINED, reason, Grade.PLATFORM_EVALUATOR)
+
+
+def _is_over(name: str, load: str, active: str) -> bool:
+    """Return whether it is a scope that ended: systemd starts none, and has no mask for one that is gone.
+
+    Source: systemd.scope(5): scopes are made by programs alone; tried on 252.
+    """
+    return unit_name.suffix(name) == "scope" and load == "not-found" and active in ENDED
 
 
 def _count(names: Iterable[str]) -> str:
@@ -140,7 +156,6 @@ def _described(one: systemctl.Shown) -> dict[str, Json]:
         "file_state": one.get("UnitFileState", ""),
         "fragment": safepath.shown(one.get("FragmentPath", "")),
         "transient": one.get("Transient") == "yes",
-        "stale": one["NeedDaemonReload"] == "yes",
         "result": one.get("Result", ""),
         "job": one.get("Job", "") not in ("", "0"),
     }
