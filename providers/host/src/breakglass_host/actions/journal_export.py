@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from breakglass.canon import Json
@@ -36,8 +36,8 @@ SPEC = ActionSpec(
     capability=Capability.SNAPSHOT_LOGS,
     summary=(
         "Copies the journal entries of the agent's units and user since the incident began: the first and the"
-        " last 10,000 (16 MiB each), in the export format and as a journal file that journalctl --file and"
-        " --verify read. Secrets are taken out first; digests are made at once."
+        " last 10,000 (16 MiB, 3 MiB without repetitions; 256 KiB of a field), in the export format and as a"
+        " journal file that journalctl --file and --verify read. Secrets are taken out first."
     ),
     permissions=("root: read the journal (journalctl) and have it written down (journalctl --sync)",),
     blast_radius="Nothing: it only reads; journald writes down what it was sent.",
@@ -130,10 +130,7 @@ class ExportJournal:
     def judge(self, resource: Resource, state: State) -> Judgement:  # noqa: ARG002 - the port's signature
         """Contained: everything within the bounds was exported."""
         facts = state.objects.get("journal")
-        cut = facts.get("cut") if isinstance(facts, dict) else None
-        words = [f"cut after {cut.get('after')} until {cut.get('before')}"] if isinstance(cut, dict) else []
-        if isinstance(facts, dict) and str(facts.get("journal_begins", "")) > str(facts.get("since", "")):
-            words.append(f"what journald still has begins at {facts.get('journal_begins')}")
+        words = _partial(facts) if isinstance(facts, Mapping) else []
         if state.objects.get("journal_file") not in (None, "written"):
             words.append(f"no journal file ({state.objects['journal_file']}), the export format alone")
         return collected.judged(state, "; ".join(words))
@@ -172,6 +169,18 @@ def propose(connection: Connection, freeze_key: str | None, kill_key: str) -> Pr
         after=(WaitFor(freeze_key, FREEZE_WAIT_S),) if freeze_key else (),
     )
     return Proposed((step,), incomplete=incomplete)
+
+
+def _partial(facts: Mapping[str, Json]) -> list[str]:
+    """Say what the bounds, or the journal itself, left out."""
+    cut, words = facts.get("cut"), []
+    if isinstance(cut, Mapping):
+        words.append(f"cut after {cut.get('after')} until {cut.get('before')}")
+    if shortened := facts.get("values_shortened"):
+        words.append(f"the middle of {shortened} long values")
+    if str(facts.get("journal_begins", "")) > str(facts.get("since", "")):
+        words.append(f"what journald still has begins at {facts.get('journal_begins')}")
+    return words
 
 
 def since(connection: Connection) -> Instant:

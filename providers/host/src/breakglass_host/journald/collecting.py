@@ -66,6 +66,7 @@ class Collected:
             "cut": cut,
             "journal_begins": str(Instant(self.begins // 1000)) if self.begins is not None else "",
             "entries_redacted": self.redactor.changed,
+            "values_shortened": self.redactor.shortened,
             "entries_that_claim_a_unit": self.claims,
             "messages_dropped_by_journald": self.suppressed,
             "times_moved_in_journal_file": self.file.moved if self.file is not None else 0,

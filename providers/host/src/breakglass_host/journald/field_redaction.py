@@ -10,9 +10,12 @@ import re
 from dataclasses import replace
 
 from breakglass_host.journald.export_format import Entry, Field
-from breakglass_host.redact import Redactor
+from breakglass_host.redact import OVERLAP, Redactor
 from breakglass_host.redact_rules import SECRET_NAME
 
+LARGEST_VALUE = 256 * 1024
+"""Of what is longer the first and the last half of this are kept."""
+_CALL = 64
 _LONG = 65_536
 _MOST_REMEMBERED = 50_000
 _MOST_OPEN_KEYS = 1_000
@@ -48,6 +51,8 @@ class FieldRedactor:
         self._open_keys: dict[tuple[bytes, bytes], int] = {}
         self.changed = 0
         """Entries that something was taken out of."""
+        self.shortened = 0
+        """Values that were too long."""
 
     def entry(self, entry: Entry) -> Entry:
         """Return the entry without secrets."""
@@ -60,7 +65,7 @@ class FieldRedactor:
         return replace(entry, fields=fields).without_content_hash()
 
     def _value(self, name: bytes, value: bytes) -> bytes:
-        if name[:1] == b"_" and value.isdigit():
+        if _is_number(name, value):
             return value
         found = self._remembered.get((name, value))
         if found is None:
@@ -80,12 +85,23 @@ class FieldRedactor:
             return "\n".join(items).encode()
         if name[:1] != b"_" and SECRET_NAME.search(name) and not _is_session(name, value):
             return self._marked(name, value)
+        if len(value) > LARGEST_VALUE:
+            return self._shortened(value)
         if len(value) > _LONG:
             return b"".join(redactor.stream((value,)))
         found = redactor.data(value)
         if name in _COMMAND_LINES:
             found = " ".join(redactor.arguments(found.replace(b" ", b"\0"))).encode()
         return found
+
+    def _shortened(self, value: bytes) -> bytes:
+        """Keep both ends of a long value; a secret that is cut in two is taken out up to the cut."""
+        self.shortened += 1
+        half = LARGEST_VALUE // 2
+        ends = (value[: half + OVERLAP], value[-half - OVERLAP :])
+        first, last = (b"".join(self._redactor.stream((one,))) for one in ends)
+        left_out = b"\n[... the middle of %d bytes left out ...]\n" % len(value)
+        return first[:-OVERLAP] + left_out + last[OVERLAP:]
 
     def _marked(self, name: bytes, value: bytes) -> bytes:
         """Take a value out whole, under the name of its secret, and learn it."""
@@ -108,6 +124,16 @@ class FieldRedactor:
         if ending is None and left > 1:
             self._open_keys[writer] = left - 1
         return self._marked(b"PRIVATE_KEY", message) if message else None
+
+
+def work(field: Field) -> int:
+    """Return what it costs to search a field for secrets, in bytes; a call costs as much as some."""
+    name, value = field
+    return 0 if _is_number(name, value) else _CALL + min(LARGEST_VALUE, len(value))
+
+
+def _is_number(name: bytes, value: bytes) -> bool:
+    return name[:1] == b"_" and value.isdigit()
 
 
 def _is_session(name: bytes, value: bytes) -> bool:
