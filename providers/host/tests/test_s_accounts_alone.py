@@ -22,7 +22,8 @@ def host(machine: Machine) -> Machine:
 
 def is_alone(host: Machine) -> bool:
     """Say whether the account counts as the agent's alone, beside its unit."""
-    return call(host, "propose", "account_lock", unit="agent.service")["keys"] == ["lock:bot"]
+    keys: list[str] = call(host, "propose", "account_lock", unit="agent.service")["keys"]
+    return keys == ["lock:bot"]
 
 
 def test_a_key_into_its_own_account_does_not_make_it_look_shared(host: Machine) -> None:
@@ -50,6 +51,15 @@ def test_a_set_id_program_in_between_does_not_make_it_look_shared(host: Machine)
 
     assert host.run("pgrep -u bot -f '[s]leep 1004'").stdout
     assert is_alone(host)
+
+
+def test_a_key_into_an_account_that_nobody_named_is_said(host: Machine) -> None:
+    """The unit alone is named, and it runs as an account that a key opens."""
+    said = call(host, "propose", "ssh_keys", unit="agent.service", user="")["doors"]
+    assert ["logins of account bot"] == [door[0] for door in said]
+    host.run("rm /home/bot/.ssh/authorized_keys")
+
+    assert [] == call(host, "propose", "ssh_keys", unit="agent.service", user="")["doors"]
 
 
 def test_what_a_neighbour_runs_as_the_agent_s_user_makes_it_shared(host: Machine) -> None:

@@ -57,6 +57,15 @@ def of(connection: Connection) -> tuple[Account | None, str]:
     return Account(found.pw_name, found.pw_uid, found.pw_gid, groups, found.pw_dir), ""
 
 
+def by_uid(uid: int) -> Account | None:
+    """Return the account of a uid, whoever else may use it; None: it has none here."""
+    try:
+        found = pwd.getpwuid(uid)
+    except KeyError:
+        return None
+    return Account(found.pw_name, found.pw_uid, found.pw_gid, (), found.pw_dir)
+
+
 def lives_in(account: Account) -> str:
     """Say where else than in this host's own files the account is kept; empty: here."""
     if _fields("/etc/passwd", account.name) is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import PurePosixPath
 
@@ -19,7 +20,7 @@ from breakglass.model.action import (
 from breakglass.model.plan import Door, DoorKind, NotTouched
 from breakglass.model.resource import Resource, State
 from breakglass.provider import Connection, Outcome, Proposal, ProposedDoor, Reversal
-from breakglass_host import inode, safepath, setaside
+from breakglass_host import as_agent, inode, safepath, setaside, tree
 from breakglass_host.accounts import account as accounts
 from breakglass_host.accounts import folder_times, own_keys, sshd
 from breakglass_host.accounts.account import Account
@@ -107,7 +108,7 @@ def propose(connection: Connection, freeze_key: str | None, kill_key: str) -> Pr
     """Propose one step for the key files of the agent's account, and name what else sshd would believe."""
     found, _ = accounts.of(connection)
     if found is None:
-        return Proposed()
+        return Proposed((), _of_an_unnamed(connection))
     if not sshd.is_installed():
         return Proposed(not_touched=(NotTouched("keys for ssh", "no sshd is installed here"),))
     asked = sshd.ask(found)
@@ -149,6 +150,22 @@ def _shared(path: str, found: Account, closed_by: tuple[str, ...]) -> ProposedDo
     remedy = "take the agent's keys out by hand"
     door = Door(DoorKind.NO_STEP, name, reason, remedy, "whoever runs this host", (), Verdict.NOT_CONTAINED)
     return ProposedDoor(door, closed_by)
+
+
+def _of_an_unnamed(connection: Connection) -> tuple[ProposedDoor, ...]:
+    """Keep open where a key lets somebody in as the user that the agent runs as, and nobody named it."""
+    settings = connection.reach.settings
+    if tree.setting(settings, "user") or os.geteuid() != 0 or not sshd.is_installed():
+        return ()
+    who = as_agent.identity(settings, connection.incident)
+    if who is None or (account := accounts.by_uid(who.uid)) is None:
+        return ()
+    found = [path for path in sshd.ask(account).files if os.path.lexists(path)]
+    name = f"logins of account {safepath.shown(account.name)[:200]}"
+    reason = "the agent runs as it, a key for ssh lets somebody in, and the inventory does not name the user"
+    remedy = "name the user in the inventory, if it is the agent's alone; then stop it again"
+    door = Door(DoorKind.NO_STEP, name, reason, remedy, "", (), Verdict.UNKNOWN)
+    return (ProposedDoor(door),) if found else ()
 
 
 def _unanswered(problem: str, closed_by: tuple[str, ...]) -> ProposedDoor:
