@@ -7,7 +7,10 @@ import time
 import pytest
 
 from breakglass.canon import Json
+from breakglass.model.action import Verdict
 from breakglass_host.machine import Machine
+from providers.host.tests.machines import connect_to
+from providers.host.tests.rig_b import stop
 from providers.host.tests.units_s import Inside, inside
 
 RUN = """[Service]
@@ -93,3 +96,32 @@ def test_what_is_absent_vital_or_odd_stays_a_door(machine: Machine) -> None:
     doors = " ".join(str(one) for one in said["doors"])
     assert [name for name in odd if f"deployer {name}" not in doors] == []
     assert "loaded" == world.show("ssh.service", "LoadState")[0]
+
+
+@pytest.mark.timeout(120)
+def test_from_another_machine_it_is_paused_and_put_back_alike(machine: Machine) -> None:
+    """Over ssh: a timer and a cron table are paused, a missing engine is said, and all comes back."""
+    (machine.root / "etc/systemd/system/deploy-bot.service").write_text(RUN)
+    (machine.root / "etc/systemd/system/deploy-bot.timer").write_text(TIMER)
+    (machine.root / "etc/cron.d/deploy-bot").write_text("* * * * * root echo cron >> /root/deployed\n")
+    machine.run("systemctl daemon-reload; systemctl enable --now deploy-bot.timer")
+    listing = "stat -c '%n %i %a %Y' /etc/cron.d/*; find /etc/systemd -printf '%p %m %T@ %l\\n' | sort"
+    listed = machine.run(listing).stdout
+    named = ["unit:deploy-bot.timer", "cron:/etc/cron.d/deploy-bot"]
+    provider = connect_to(machine, {"user": "nobody", "deployers": [*named], "containers": ["podman:bot"]})
+    try:
+        found = provider.discover()
+        steps = [one for one in found.proposals if one.key.startswith("deployer:")]
+        before = {one.key: stop(provider.actions[one.action], one.target, rounds=2) for one in steps}
+
+        assert [f"deployer:{one.replace(':', '/')}" for one in named] == [one.key for one in steps]
+        for one in steps:
+            action = provider.actions[one.action]
+            assert Verdict.CONTAINED is action.judge(one.target, action.observe(one.target)).verdict
+        assert "podman is not installed on this host" in [one.door.reason for one in found.doors]
+        for one in reversed(steps):
+            action = provider.actions[one.action]
+            action.revert(one.target, before[one.key], action.observe(one.target))
+    finally:
+        provider.close()
+    assert listed == machine.run(listing).stdout

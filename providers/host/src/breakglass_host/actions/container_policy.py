@@ -20,6 +20,7 @@ from breakglass_host.containers import reading
 from breakglass_host.containers.engine import Engine
 from breakglass_host.containers.facts import Container
 from breakglass_host.containers.reading import GONE, Seen
+from breakglass_host.systemd import systemctl
 
 SPEC = ActionSpec(
     name="host.container.block_restart",
@@ -103,20 +104,34 @@ def can_update(engine: Engine) -> bool:
 
 
 def at_boot(label: str, one: Container, units: set[str]) -> tuple[Door, ...]:
-    """Name what starts it again at boot where the engine cannot change its policy."""
-    if RESTART_UNIT in units:
+    """Name what starts it again at boot where the engine cannot change its policy.
+
+    `units`: those that the inventory names, which have steps of their own.
+    """
+    if RESTART_UNIT in units or _is_off():
         return ()
     return (
         Door(
             DoorKind.NO_STEP,
             f"{label}: restart policy {one.restart}"[:500],
             "this podman cannot change it: where podman-restart.service is enabled, it starts again at boot",
-            f"name {RESTART_UNIT} in the inventory's deployers, or disable it",
+            f"name unit:{RESTART_UNIT} in the inventory's deployers, or disable it",
             "",
             (),
             Verdict.UNKNOWN,
         ),
     )
+
+
+def _is_off() -> bool:
+    """Return True only where systemd itself says that the unit is not started at boot."""
+    if systemctl.absent():
+        return False
+    try:
+        (shown,) = systemctl.show((RESTART_UNIT,))
+    except ProviderError:
+        return False
+    return shown["LoadState"] in ("not-found", "masked") or shown.get("UnitFileState") == "disabled"
 
 
 def _set(engine: Engine, one: Seen, policy: str) -> str:

@@ -39,6 +39,7 @@ def propose(connection: Connection, freeze_key: str | None, kill_key: str) -> Pr
     """Propose pause, evidence, policy and end for each container that the inventory names."""
     settings = connection.reach.settings
     units = _texts(settings.get("units")) | _texts([settings.get("unit")])
+    units |= {one.removeprefix("unit:") for one in _texts(settings.get("deployers"))}
     found = Proposed()
     for entry in sorted(_texts(settings.get("containers"))):
         found = found.plus(_entry(connection, entry, units))
