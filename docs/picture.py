@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import io
+import os
 import re
 import shlex
 import shutil
@@ -37,7 +38,9 @@ def record(command: Sequence[str], timeout_s: float) -> tuple[int, str]:
         line = f"{shlex.join(command)}; echo $? >{shlex.quote(str(code))}.new; mv {code}.new {code}; sleep 60"
         size = ("-x", str(WIDTH), "-y", str(HEIGHT))
         # A home of its own: the picture names no folder of whoever makes it, and leaves none there.
-        environ = ("TERM=screen-256color", "COLORTERM=", f"HOME={folder}", "LANG=C.UTF-8")
+        cache = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+        own = (f"HOME={folder}", f"XDG_CACHE_HOME={cache}")
+        environ = ("TERM=screen-256color", "COLORTERM=", "LANG=C.UTF-8", *own)
         tmux(
             socket,
             "new-session",

@@ -39,8 +39,8 @@ AT_ONCE = tuple(f"{CHANNEL}{way}" for way in ("tickets", "refund", "feed", "wire
 AT_ONCE += tuple(f"{CHANNEL}{way}" for way in ("manager", "login"))
 """The channels that live before the stop; that of cron comes with the next minute."""
 SUMMARY = (
-    "a real systemd, journald, cron and sshd; there it settled as a unit that restarts at once, a timer, a"
-    " socket, a path unit, a lingering user, a crontab, an at job, a login with its own key and a sudo rule"
+    "a unit that restarts at once, a timer, a socket, a path, a lingering user, a crontab, an at job, an ssh"
+    " key, a sudo rule"
 )
 TREES = ("etc", HOME.lstrip("/"), "var/spool/cron", "var/lib/systemd/linger")
 """What a stop may touch there; listed byte for byte."""

@@ -92,7 +92,9 @@ def settle(
         if time.monotonic() > until:
             raise Unreachable(f"the agent does not work on {machine.name}: {', '.join(sorted(missing))}")
         time.sleep(0.05)
-    audience.say("machine", f"{machine.name}, over ssh: {settled.SUMMARY}")
+    audience.say(
+        "machine", f"over ssh, {machine.name} with systemd, cron, sshd; there it is {settled.SUMMARY}"
+    )
 
 
 def settled_reaches(machine: AgentMachine, oauth: Mapping[str, object]) -> list[Mapping[str, object]]:

@@ -1,8 +1,9 @@
 """Runs a program as if this machine lacked something: ``python -m tests.drill.elsewhere WHAT... -- COMMAND``.
 
-WHAT is ``no-nft``, ``no-cgroups`` or ``no-other-python`` (in a mount namespace of its own, needs root),
-``uid=N`` (as that user, who may read this interpreter and this repository), or ``no-namespaces`` (in a user
-namespace that allows no further ones, as a kernel does whose administrator forbids them).
+WHAT is ``no-nft``, ``no-nspawn``, ``no-cgroups`` or ``no-other-python`` (in a mount namespace of its own,
+needs root), ``uid=N`` (as that user, who may read this interpreter and this repository), or
+``no-namespaces`` (in a user namespace that allows no further ones, as a kernel does whose administrator
+forbids them).
 """
 
 from __future__ import annotations
@@ -40,12 +41,22 @@ def cover(path: Path) -> None:
     _call(_libc.mount, b"/dev/null", str(path.resolve()).encode(), None, _BIND, None)
 
 
+def without(program: str) -> None:
+    """Have no program of this name."""
+    for folder in (*os.environ["PATH"].split(":"), "/usr/sbin", "/sbin", "/usr/bin", "/bin"):
+        with contextlib.suppress(OSError):
+            if Path(folder, program).stat().st_size:
+                cover(Path(folder, program))
+
+
 def without_nft() -> None:
     """Have no nft."""
-    for folder in (*os.environ["PATH"].split(":"), "/usr/sbin", "/sbin"):
-        with contextlib.suppress(OSError):
-            if Path(folder, "nft").stat().st_size:
-                cover(Path(folder, "nft"))
+    without("nft")
+
+
+def without_nspawn() -> None:
+    """Have nothing that starts a machine."""
+    without("systemd-nspawn")
 
 
 def without_cgroups() -> None:
@@ -83,7 +94,12 @@ def without_namespaces() -> None:
     Path("/proc/sys/user/max_user_namespaces").write_text("0", encoding="ascii")
 
 
-CHANGES = {"no-nft": without_nft, "no-cgroups": without_cgroups, "no-other-python": without_other_python}
+CHANGES = {
+    "no-nft": without_nft,
+    "no-nspawn": without_nspawn,
+    "no-cgroups": without_cgroups,
+    "no-other-python": without_other_python,
+}
 
 
 def main() -> None:

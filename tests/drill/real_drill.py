@@ -16,7 +16,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from breakglass_host import cgroup
+from breakglass_host import cgroup, machine, machine_owner, machine_tree
 from breakglass_host.sandbox import obstacle
 from tests.backends import need
 
@@ -53,6 +53,8 @@ class Place:
             "LANG": "C.UTF-8",
             "PYTHONDONTWRITEBYTECODE": "1",
             "TMPDIR": str(self.temporary),
+            # The tree that machines start from is built once, for all.
+            "XDG_CACHE_HOME": str(machine_tree.cache_folder().parent),
         }
 
     def report(self) -> dict[str, Any]:
@@ -105,6 +107,12 @@ def drill(here: Place, *arguments: str, without: tuple[str, ...] = ()) -> Ran:
     return Ran(here, done.returncode, done.stdout, done.stderr, left_behind(here, before))
 
 
+def need_a_machine() -> None:
+    """Skip where the drill's agent cannot have a machine to settle on."""
+    why = machine.obstacle()
+    need("systemd", not why, why)
+
+
 def need_a_place() -> None:
     """Skip where no drill can run with walls."""
     why = obstacle(privileged=os.geteuid() == 0)
@@ -139,7 +147,14 @@ def left_behind(here: Place, before: frozenset[str]) -> tuple[str, ...]:
     until = time.monotonic() + 30
     while (new := _of(here, cgroups() - before)) and time.monotonic() < until:
         time.sleep(0.1)
-    return (*files, *_processes(here), *new)
+    return (*files, *_processes(here), *new, *orphans())
+
+
+def orphans() -> list[str]:
+    """Name what is there of machines whose makers are gone."""
+    places = (machine_owner.FOLDER, machine_owner.NETNS)
+    names = {path.name for place in places if place.exists() for path in place.glob("bg-*-*-*-*")}
+    return sorted(name for name in names if not Path("/proc", name.split("-")[2]).exists())
 
 
 def _of(here: Place, found: frozenset[str]) -> list[str]:

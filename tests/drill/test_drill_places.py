@@ -25,7 +25,15 @@ class Machine:
 NO_NFT = "not installed: egress is not cut"
 USER = f"uid={ORDINARY}"
 MACHINES = {
-    "ordinary-user": Machine((USER,), 0, ("runs in user, pid and network namespaces of its own",)),
+    "ordinary-user": Machine(
+        (USER,),
+        0,
+        (
+            "runs in user, pid and network namespaces of its own",
+            "systemd, cron and ssh are not drilled: needs root",
+            "no cron daemon runs here",
+        ),
+    ),
     "ordinary-user-without-nft": Machine(
         (USER, "no-nft"),
         0,
@@ -39,6 +47,15 @@ MACHINES = {
             "runs without walls",
             '"no copy left" cannot be proven',
             "the stop is not proven, so there is no claim to compare",
+        ),
+    ),
+    "root-without-nspawn": Machine(
+        ("no-nspawn",),
+        0,
+        (
+            "in a cgroup and a network of its own",
+            "systemd, cron and ssh are not drilled: not installed: systemd-nspawn",
+            "(apt-get install debootstrap systemd-container openssh-client)",
         ),
     ),
     "root-without-cgroups": Machine(

@@ -116,6 +116,8 @@ def nspawn(
         "--register=no",
         "--keep-unit",
         f"--network-namespace-path={machine_owner.NETNS / namespace}",
+        # Only a network that nspawn made itself would bring it along, and nft needs it.
+        "--capability=CAP_NET_ADMIN",
         "--resolv-conf=off",
         "--timezone=off",
         "--link-journal=no",
