@@ -47,6 +47,10 @@ for one in proposed.proposals:
     except ProviderError as error:
         refused = str(error)
     took_s = time.monotonic() - began
+    try:
+        action.apply(target, action.observe(target), "again")
+    except ProviderError as error:
+        assert refused == str(error)
     state = action.observe(target)
     judgement = action.judge(target, state)
     answer["steps"].append({

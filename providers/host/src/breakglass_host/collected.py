@@ -20,6 +20,7 @@ class _One:
     items: dict[str, EvidenceItem] = field(default_factory=dict)
     left_out: list[str] = field(default_factory=lambda: ["the collection did not end"])
     facts: dict[str, Json] = field(default_factory=dict)
+    ended: bool = False
 
 
 @dataclass(slots=True)
@@ -35,9 +36,16 @@ class Evidence:
         if name not in one.items:
             one.items[name] = self.sink.put(name, source, chunks)
 
-    def has(self, resource: Resource, name: str) -> bool:
-        """Return True for an item that this run has written."""
-        return name in self._found.get(resource.id, _One()).items
+    def ended(self, resource: Resource) -> bool:
+        """Return True where this run has collected already.
+
+        Raises:
+            Denied: something was left out then; trying again would leave out the same.
+        """
+        one = self._found.get(resource.id)
+        if one is None or not one.ended:
+            return False
+        return self._said(one)
 
     def end(self, resource: Resource, left_out: Iterable[str], facts: Mapping[str, Json]) -> None:
         """Say what had to be left out, and what the state shows of the rest.
@@ -46,9 +54,13 @@ class Evidence:
             Denied: something was left out; trying again would leave out the same.
         """
         one = self._found.setdefault(resource.id, _One())
-        one.left_out, one.facts = [*left_out], dict(facts)
+        one.left_out, one.facts, one.ended = [*left_out], dict(facts), True
+        self._said(one)
+
+    def _said(self, one: _One) -> bool:
         if one.left_out:
             raise Denied(f"{_LEFT_OUT}: {'; '.join(one.left_out[:5])}"[:500])
+        return True
 
     def state(self, resource: Resource) -> State:
         """Return what this run has collected so far."""

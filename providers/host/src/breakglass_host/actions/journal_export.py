@@ -36,7 +36,7 @@ SPEC = ActionSpec(
     capability=Capability.SNAPSHOT_LOGS,
     summary=(
         "Copies the journal entries of the agent's units and user since the incident began: the first and the"
-        " last 10,000 (16 MiB, 3 MiB without repetitions; 256 KiB of a field), in the export format and as a"
+        " last 10,000 (16 MiB, 2 MiB without repetitions; 256 KiB of a field), in the export format and as a"
         " journal file that journalctl --file and --verify read. Secrets are taken out first."
     ),
     permissions=("root: read the journal (journalctl) and have it written down (journalctl --sync)",),
@@ -86,6 +86,8 @@ class ExportJournal:
         Raises:
             Denied: something had to be left out; trying again would leave out the same.
         """
+        if self._evidence.ended(resource):
+            return
         clock = self._connection.clock
         end_s = clock.monotonic_s() + BUDGET_S
         wanted = scope.of(resource)
@@ -106,16 +108,14 @@ class ExportJournal:
         name = f"host/{tree.short(resource.id)}/journal-{_file_name(resource)}"
         since = f"since {Instant(wanted.since_s * 1000)}"
         self._evidence.put(resource, f"{name}.export", f"journalctl --output=export {since}", found.text)
-        if found.file is not None:
-            chunks = found.file.chunks(file_id=secrets.token_bytes(16), machine_id=_machine_id())
-            self._evidence.put(resource, f"{name}.journal", f"the entries of {name}.export", chunks)
+        chunks = found.file.chunks(file_id=secrets.token_bytes(16), machine_id=_machine_id())
+        self._evidence.put(resource, f"{name}.journal", f"the entries of {name}.export", chunks)
         facts = found.facts() | {"stored": _stored(), "since": str(Instant(wanted.since_s * 1000))}
         said = b"\n".join(one.strip() for one in source.said if one.strip())
         about: dict[str, Json] = {
             **facts,
             "matches": [*source.matches],
             "journalctl_said": self._redactor.text(said[:16_384]),
-            "no_journal_file": found.why_no_file,
             "left_out": [*found.left_out],
             "secrets_not_learnt": [*unread],
             "redacted": dict(self._redactor.counts),
@@ -123,16 +123,12 @@ class ExportJournal:
         self._evidence.put(resource, f"{name}.json", "what was exported, and what was not", _lines(about))
         if said:
             found.left_out.append("journalctl complained: " + safepath.shown(said[:200]))
-        self._evidence.end(
-            resource, found.left_out, {"journal": facts, "journal_file": found.why_no_file or "written"}
-        )
+        self._evidence.end(resource, found.left_out, {"journal": facts})
 
     def judge(self, resource: Resource, state: State) -> Judgement:  # noqa: ARG002 - the port's signature
         """Contained: everything within the bounds was exported."""
         facts = state.objects.get("journal")
         words = _partial(facts) if isinstance(facts, Mapping) else []
-        if state.objects.get("journal_file") not in (None, "written"):
-            words.append(f"no journal file ({state.objects['journal_file']}), the export format alone")
         return collected.judged(state, "; ".join(words))
 
     def revert(self, resource: Resource, before: State, now: State) -> Reversal:  # noqa: ARG002 - the port's signature
@@ -178,6 +174,8 @@ def _partial(facts: Mapping[str, Json]) -> list[str]:
         words.append(f"cut after {cut.get('after')} until {cut.get('before')}")
     if shortened := facts.get("values_shortened"):
         words.append(f"the middle of {shortened} long values")
+    if outside := facts.get("entries_not_in_journal_file"):
+        words.append(f"{outside} entries stand in the export format alone")
     if str(facts.get("journal_begins", "")) > str(facts.get("since", "")):
         words.append(f"what journald still has begins at {facts.get('journal_begins')}")
     return words

@@ -84,6 +84,8 @@ class CopyUnitFiles:
         Raises:
             Denied: something had to be left out; trying again would leave out the same.
         """
+        if self._evidence.ended(resource):
+            return
         clock = self._connection.clock
         end_s = clock.monotonic_s() + BUDGET_S
         reading = Reading(self._redactor, lambda: clock.monotonic_s() >= end_s - BUDGET_S / 2)

@@ -22,7 +22,7 @@ class Collected:
 
     redactor: FieldRedactor
     text: list[bytes] = field(default_factory=list)
-    file: JournalFile | None = field(default_factory=JournalFile)
+    file: JournalFile = field(default_factory=JournalFile)
     entries: int = 0
     first: str = ""
     last: str = ""
@@ -36,7 +36,8 @@ class Collected:
     begins: int | None = None
     """When the oldest entry of all that journald still has was received, in microseconds."""
     left_out: list[str] = field(default_factory=list)
-    why_no_file: str = ""
+    not_in_file: int = 0
+    """Entries that no journal file can hold: they stand in the export alone."""
 
     def take(self, entry: Entry) -> None:
         """Add one entry."""
@@ -49,11 +50,10 @@ class Collected:
         self.first = self.first if self.entries > 1 else entry.cursor
         self.last = entry.cursor
         self.text.append(printed(entry))
-        if self.file is not None:
-            try:
-                self.file.add(entry)
-            except ValueError as error:
-                self.why_no_file, self.file = str(error), None
+        try:
+            self.file.add(entry)
+        except ValueError:
+            self.not_in_file += 1
 
     def facts(self) -> dict[str, Json]:
         """Return what the state and the manifest say."""
@@ -69,7 +69,8 @@ class Collected:
             "values_shortened": self.redactor.shortened,
             "entries_that_claim_a_unit": self.claims,
             "messages_dropped_by_journald": self.suppressed,
-            "times_moved_in_journal_file": self.file.moved if self.file is not None else 0,
+            "times_moved_in_journal_file": self.file.moved,
+            "entries_not_in_journal_file": self.not_in_file,
         }
 
     def _count(self, entry: Entry) -> None:

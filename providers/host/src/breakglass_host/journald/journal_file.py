@@ -15,6 +15,8 @@ _NAME = re.compile(rb"[A-Z_][A-Z0-9_]{0,63}")
 _MAX_TIME = 1 << 55
 """What systemd takes for a time at all, in microseconds (journal-def.h: VALID_REALTIME)."""
 
+_MAX_NUMBER = 1 << 62
+
 
 @dataclass(slots=True)
 class _Chained:
@@ -53,7 +55,7 @@ class JournalFile:
         return len(self._entries)
 
     def add(self, entry: Entry) -> None:
-        """Append an entry.
+        """Append an entry, or change nothing.
 
         Raises:
             ValueError: a field's name is none, there is no data, or a time or the boot is missing.
@@ -63,6 +65,11 @@ class JournalFile:
         monotonic = entry.monotonic
         if not (0 < entry.realtime < _MAX_TIME and monotonic < _MAX_TIME):
             raise ValueError("an entry without a time")
+        seqnum = entry.seqnum
+        if seqnum >= _MAX_NUMBER:
+            raise ValueError("an entry whose number is none")
+        for name, _ in entry.fields:
+            self._check(name)
         last = self._entries[-1] if self._entries else None
         boot = bytes.fromhex(entry.boot)
         if last is not None and last.boot == boot and last.monotonic > monotonic:
@@ -72,7 +79,7 @@ class JournalFile:
         for item in items:
             self._used_by[item].append(len(self._entries))
         self._counted_within.add(entry.seqnum_id)
-        seqnum = max(entry.seqnum, last.seqnum + 1 if last else 1)
+        seqnum = max(seqnum, last.seqnum + 1 if last else 1)
         self._entries.append(Written(seqnum, entry.realtime, monotonic, boot, items))
 
     def chunks(self, *, file_id: bytes, machine_id: bytes) -> Iterator[bytes]:
@@ -90,13 +97,17 @@ class JournalFile:
         counted = bytes.fromhex(one_count) if one_count else file_id
         yield from journal_layout.chunks(content, file_id=file_id, machine_id=machine_id, seqnum_id=counted)
 
+    def _check(self, name: bytes) -> None:
+        if name in self._fields.numbers:
+            return
+        if _NAME.fullmatch(name) is None or name.startswith(b"__"):
+            raise ValueError(f"no field can be named {name[:80]!r}")
+
     def _datum(self, name: bytes, value: bytes) -> int:
         text = name + b"=" + value
         found = self._data.numbers.get(text)
         if found is not None:
             return found
-        if _NAME.fullmatch(name) is None or name.startswith(b"__"):
-            raise ValueError(f"no field can be named {name[:80]!r}")
         self._field_of.append(self._fields.number(name))
         self._used_by.append([])
         return self._data.number(text)

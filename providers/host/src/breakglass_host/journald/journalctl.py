@@ -33,7 +33,7 @@ class Bounds:
 
     entries: int = 10_000
     size: int = 16 * 1024 * 1024
-    distinct: int = 3 * 1024 * 1024
+    distinct: int = 2 * 1024 * 1024
     """Bytes of fields that differ from those before: each is searched for secrets, which takes time."""
 
 
