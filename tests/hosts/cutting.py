@@ -1,0 +1,279 @@
+"""One stop, or restore, whose ssh connection is cut at an instant that a seed decides; what came of it."""
+
+from __future__ import annotations
+
+import random
+import re
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from breakglass.journal.history import replay
+from breakglass.journal.reader import read_journal
+from breakglass.journal.sealing import verify_folder
+from breakglass.report.build import Report
+from breakglass_host.machine import Machine, start
+from breakglass_host.machine_network import Network
+from breakglass_host.remote.runner import SILENCE_S
+from tests.campaign.outcome import steady
+from tests.hosts import lodger
+from tests.hosts.eye import Eye, Sight, eye
+from tests.hosts.fleet import Fleet, fleet, reach
+from tests.hosts.wire import Kind, Wire, wire
+
+GONE_WITHIN_S = SILENCE_S + 5.0
+"""A runner that hears nothing ends by itself after `SILENCE_S`."""
+_OPEN = re.compile(r"process:|cgroup:|folder:|path:")
+"""Keys of what other steps change at the same time, or the agent itself: who was first is open."""
+_VOLATILE = (
+    (re.compile(r'"flags": \d+'), '"flags": SOME'),
+    (re.compile(r"breakglass cgroup \d+"), "breakglass cgroup SOME"),
+)
+_MOOT = ("does not matter any more", "moot")
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """A machine with the agent on it, and the way to it that can be watched and cut."""
+
+    machine: Machine
+    wire: Wire
+    eye: Eye
+    before: lodger.Look
+
+    @contextmanager
+    def fleet(self) -> Iterator[Fleet]:
+        """Describe the agent; the way to it is the one that can be cut."""
+        settings = {**lodger.SETTINGS, "ssh_config": str(self.wire.config)}
+        with fleet([{**reach(self.machine), **settings}]) as made:
+            yield made
+
+    def put_up_again(self) -> None:
+        """Start what a restore leaves to the owner."""
+        self.machine.run("systemctl reset-failed; systemctl is-active -q bot || systemctl start bot.service")
+        lodger.await_work(self.machine)
+
+    def await_no_runner(self) -> list[str]:
+        """Return which runners are left when all of them must have ended."""
+        until = time.monotonic() + GONE_WITHIN_S
+        while (left := lodger.runners(self.machine)) and time.monotonic() < until:
+            time.sleep(0.2)
+        return left
+
+
+@contextmanager
+def ground(name: str, network: Network | None = None) -> Iterator[Ground]:
+    """Start a machine, let the agent move in, and lay the wire."""
+    with start(name, network=network) as machine:
+        lodger.move_in(machine)
+        before = lodger.look(machine)
+        with wire(machine) as laid, eye(laid.config.parent) as watching:
+            yield Ground(machine, laid, watching, before)
+
+
+@dataclass(slots=True)
+class Cut:
+    """One cut: drawn before, filled in when it comes to pass."""
+
+    kind: Kind
+    chance: random.Random
+    at_message: int = 0
+    """It is made at this message; 0: at a time."""
+    after_s: float = 0.0
+    lose: bool = True
+    """The message is lost, too; else the cut follows it."""
+    made_s: float = 0.0
+    hit: list[str] = field(default_factory=list)
+    back_s: float = 0.0
+    """So long after the cut a new runner answered; 0: none was needed."""
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def __str__(self) -> str:
+        """Say what is cut, and when."""
+        when = f"message {self.at_message}" if self.at_message else f"{self.after_s:.3f} s"
+        return f"{self.kind} at {when}{' (lost)' if self.lose else ''}, hit {self.hit}"
+
+    def decide(self, on: Ground) -> Callable[[Sight], bool]:
+        """Return what the eye asks about each message."""
+
+        def at(sight: Sight) -> bool:
+            if sight.number != self.at_message:
+                return True
+            if self.lose:
+                self.make(on)
+                return False
+            threading.Timer(self.chance.uniform(0.0, 0.02), self.make, [on]).start()
+            return True
+
+        return at
+
+    def make(self, on: Ground) -> None:
+        """Cut, once."""
+        with self._lock:
+            if self.made_s:
+                return
+            self.hit = on.eye.waiting()
+            self.made_s = time.monotonic()
+        on.wire.cut(self.kind, self.chance)
+
+    def look_back(self, on: Ground) -> None:
+        """Find out how long it took until a new runner answered."""
+        later = [at_s - self.made_s for _, at_s in on.eye.ups if self.made_s and at_s > self.made_s]
+        self.back_s = min(later, default=0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """What a stop came to."""
+
+    verdict: str
+    steps: Mapping[int, tuple[str, str, str]]
+    prior: Mapping[int, tuple[str, ...]]
+    changed: tuple[str, ...]
+    """What the stop left changed on the machine."""
+    messages: int
+    lasted_s: float
+    open: tuple[str, ...]
+    """What the report has open."""
+    wrong: tuple[str, ...]
+    """What is wrong whatever an undisturbed run came to."""
+
+
+def stop(on: Ground, ours: Fleet, cut: Cut | None) -> Ended:
+    """Stop the agent, with a cut, and look at everything."""
+    signed_s = 0.0
+    timer = threading.Timer(cut.after_s, cut.make, [on]) if cut and not cut.at_message else None
+
+    def planned(_plan: object) -> None:
+        nonlocal signed_s
+        signed_s = time.monotonic()
+        if timer:
+            timer.start()
+
+    on.eye.watch(cut.decide(on) if cut else lambda _sight: True)
+    try:
+        _, done = ours.stop(planned=planned)
+    finally:
+        if timer:
+            timer.cancel()
+    lasted_s, messages = time.monotonic() - signed_s, on.eye.seen
+    if cut:
+        cut.look_back(on)
+    wrong = [f"left running: {line}" for line in on.await_no_runner()]
+    on.wire.release()
+    histories = replay(read_journal(ours.incident.path / "journal.jsonl").records)
+    return Ended(
+        verdict=done.report.verdict.value,
+        steps={n: (one.verdict.value, one.grade.value, one.reason) for n, one in histories.items()},
+        prior={n: _prior(one.prior) for n, one in histories.items()},
+        changed=_changed(on.before, lodger.look(on.machine)),
+        messages=messages,
+        lasted_s=lasted_s,
+        open=tuple(open_doors(done.report)),
+        wrong=(*wrong, *record(ours)),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Undone:
+    """What a restore came to."""
+
+    messages: int
+    lasted_s: float
+    wrong: tuple[str, ...]
+    """What is not as it was before the stop."""
+
+
+def restore(on: Ground, ours: Fleet, cut: Cut | None) -> Undone:
+    """Undo the stop, with a cut, and look at everything."""
+    timer = threading.Timer(cut.after_s, cut.make, [on]) if cut and not cut.at_message else None
+    on.eye.watch(cut.decide(on) if cut else lambda _sight: True)
+    began_s = time.monotonic()
+    if timer:
+        timer.start()
+    try:
+        _, report = ours.restore()
+    finally:
+        if timer:
+            timer.cancel()
+    lasted_s, messages = time.monotonic() - began_s, on.eye.seen
+    if cut:
+        cut.look_back(on)
+    wrong = [f"left running: {line}" for line in on.await_no_runner()]
+    on.wire.release()
+    on.put_up_again()
+    if report.verdict.value != "contained":
+        wrong += [f"restore: {report.verdict}", *open_doors(report)]
+    wrong += lodger.unlike(on.before, lodger.look(on.machine))
+    return Undone(messages, lasted_s, tuple(wrong))
+
+
+def open_doors(report: Report) -> list[str]:
+    """Say what a report has open."""
+    steps = [one for one in report.steps if one.verdict != "contained" and not _is_moot(one.reason)]
+    said = [f"{one.action} {one.verdict}: {one.reason}" for one in steps]
+    return [*said, *(f"open: {one.name} {one.reason}" for one in report.open)]
+
+
+def _is_moot(reason: str) -> bool:
+    return any(word in reason for word in _MOOT)
+
+
+def record(ours: Fleet) -> list[str]:
+    """Say what is wrong with the record itself: seals, and a change that no intent stands before."""
+    key = ours.site.kit.roster.executors[0].log_key
+    found = list(verify_folder(ours.incident.path, key).problems)
+    open_: set[int] = set()
+    for one in read_journal(ours.incident.path / "journal.jsonl").records:
+        step = one.body.get("step")
+        if one.type == "step.intent":
+            assert isinstance(step, int)
+            open_.add(step)
+        elif one.type == "step.accepted":
+            assert isinstance(step, int)
+            if step not in open_:
+                found.append(f"record {one.seq}: a change without an intent")
+            open_.discard(step)
+    return found
+
+
+def _prior(prior: Mapping[str, object]) -> tuple[str, ...]:
+    found = []
+    for key, value in prior.items():
+        text = steady({key: value})
+        for pattern, word in _VOLATILE:
+            text = pattern.sub(word, text)
+        if not _OPEN.match(key):
+            found.append(text)
+    return tuple(sorted(found))
+
+
+def unlike(expected: Ended, found: Ended) -> list[str]:
+    """Say in what a stop that was cut ended otherwise than one that was not."""
+    parts = []
+    if expected.verdict != found.verdict:
+        parts = [f"verdict {found.verdict}, undisturbed {expected.verdict}", *found.open]
+    for n in sorted({*expected.steps, *found.steps}):
+        was, now = expected.steps.get(n, ("", "", "")), found.steps.get(n, ("", "", ""))
+        if was[:2] != now[:2] and not _is_moot(now[2]):
+            parts.append(f"step {n}: {was} became {now}")
+        before, after = expected.prior.get(n, ()), found.prior.get(n, ())
+        # A step that found its work done (by another one) changed nothing and saw nothing.
+        if before and after and before != after:
+            parts.append(f"prior of step {n}: {set(before) - set(after)} became {set(after) - set(before)}")
+    parts += [f"no longer done: {one}" for one in expected.changed if one not in found.changed]
+    return parts + [f"also done: {one}" for one in found.changed if one not in expected.changed]
+
+
+def _changed(before: lodger.Look, after: lodger.Look) -> tuple[str, ...]:
+    """Name each change without its time; what lies in a vault has the bytes that it had (restore tells)."""
+    found = []
+    for name in sorted({*before.files, *after.files}):
+        was, now = before.files.get(name), after.files.get(name)
+        if was != now:
+            mode, uid, gid, _, text = now or (0, 0, 0, 0, "")
+            found.append(f"{name} {mode:o} {uid} {gid} {'' if '/.breakglass-aside/' in name else text}")
+    told = re.sub(r"inc-fleet-[0-9a-f]{8}|systemd-private-\S+", "NAME", after.told)
+    return (*found, *told.splitlines())
