@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from breakglass.canon import Json
 from breakglass_host.machine import Machine
 from providers.host.tests.test_s_units_relaunch import is_off
 from providers.host.tests.units_s import Inside, inside, verdicts
@@ -170,3 +171,24 @@ def test_the_manager_of_the_agents_user_is_a_unit_like_others(there: Inside) -> 
     assert "masked" in there.run("systemctl start user@1500.service 2>&1 || true")
     there.restore({"unit": "user@1500.service"})
     assert there.show("user@1500.service", "LoadState", "ActiveState") == ["loaded", "active"]
+
+
+def test_a_file_where_the_link_must_be_is_set_aside_and_put_back(there: Inside) -> None:
+    """Whoever put the unit into the highest folder of all does not keep it from being masked."""
+    there.unit("bot.service", SERVICE, folder="/etc/systemd/system.control")
+    there.run("systemctl daemon-reload; systemctl start bot.service")
+    stopped_and_restored(there, "bot.service", ("bot.service",), there.listing())
+
+
+def test_more_units_of_the_same_account_are_no_neighbours(there: Inside) -> None:
+    """The account is the agent's alone, also where it runs in two units; both end."""
+    there.unit("bot.service", SERVICE)
+    there.unit("side.service", SERVICE)
+    there.run("systemctl daemon-reload; systemctl start bot side")
+    settings: dict[str, Json] = {"unit": "bot.service", "user": "bot", "units": ["side.service"]}
+    said = there.stop(settings, only="freeze again-freeze kill egress mask stop")
+
+    assert set(verdicts(said).values()) == {"contained"}, said
+    assert not said["doors"], said
+    assert is_off(there)
+    assert is_off(there, "side.service")

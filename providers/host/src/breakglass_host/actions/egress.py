@@ -69,7 +69,7 @@ class CutEgress:
         wanted, hierarchy = tree.of(resource), cgroup.find()
         if why := shared_now(wanted, hierarchy, procfs.scan()):
             wanted = membership.what_is_left(wanted, why[0])
-        if wanted.is_unit and wanted.cgroup and (own := cgroup.writable()) is not None:
+        if _lacks_cgroup(wanted) and (own := cgroup.writable()) is not None:
             # systemd removes the cgroup of a unit that ended: a start would use this one, which has rules.
             own.create(wanted.cgroup)
         reachable = [net for net in _nets(resource) if netns.reach(net.inode, net.pids)]
@@ -109,9 +109,8 @@ class CutEgress:
 
     def probe(self, resource: Resource) -> Judgement | None:
         """Connect as the agent once nothing of it lives."""
-        wanted, nets, hierarchy = tree.of(resource), _nets(resource), cgroup.find()
-        is_alone = not any(net.pids for net in nets)
-        if wanted.is_unit and wanted.cgroup and is_alone and hierarchy and not hierarchy.inode(wanted.cgroup):
+        wanted, nets = tree.of(resource), _nets(resource)
+        if not any(net.pids for net in nets) and _lacks_cgroup(wanted):
             return Judgement(
                 Verdict.NOT_CONTAINED, "its cgroup, and with it the rule, was removed by systemd"
             )
@@ -141,9 +140,17 @@ def _selectors(wanted: Tree, net: Net, hierarchy: Hierarchy | None) -> tuple[nft
     return nft.selectors(wanted, hierarchy) if net.how is How.MATCH else ()
 
 
+def _lacks_cgroup(wanted: Tree) -> bool:
+    """Return whether systemd removed the cgroup of a unit: the next start would make one without rules."""
+    own = cgroup.writable()
+    return wanted.is_unit and bool(wanted.cgroup) and own is not None and not own.inode(wanted.cgroup)
+
+
 def _read(resource: Resource, wanted: Tree, net: Net, hierarchy: Hierarchy | None) -> Json:
     """Return rules and sockets of one namespace; one that nobody lives in and nothing names is gone."""
     rules: list[Json] = [one.comment for one in _selectors(wanted, net, hierarchy)]
+    if net.how is How.MATCH and _lacks_cgroup(wanted):
+        rules.append("breakglass cgroup 0")
     found: dict[str, Json] = {"how": net.how.value, "wanted": rules, "gone": False, "hidden": False}
     if not netns.reach(net.inode, net.pids):
         return {**found, "gone": not net.pids, "hidden": bool(net.pids), "armed": [], "sockets": []}

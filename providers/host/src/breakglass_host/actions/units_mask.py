@@ -17,7 +17,8 @@ from breakglass.model.action import (
 )
 from breakglass.model.resource import Resource, State
 from breakglass.provider import Connection, Outcome, Reversal
-from breakglass_host import cgroup, safepath
+from breakglass_host import cgroup, safepath, setaside
+from breakglass_host.setaside import Place
 from breakglass_host.systemd import mask, relations, systemctl, unit_name, unit_state
 
 SPEC = ActionSpec(
@@ -63,7 +64,10 @@ class MaskUnits:
 
     def apply(self, resource: Resource, before: State, token: str) -> None:  # noqa: ARG002 - systemd takes no client token; a link that stands there is not made twice
         """Make the links that are missing, and have systemd read them."""
-        mask.put(unit_state.entries(before))
+        found = unit_state.entries(before)
+        for place in _strange(found, self._connection):
+            setaside.apply(place, before)
+        mask.put(found)
         systemctl.reload()
 
     def judge(self, resource: Resource, state: State) -> Judgement:  # noqa: ARG002 - the state names every unit
@@ -77,7 +81,9 @@ class MaskUnits:
             Transient: a socket that was on is still masked by this stop.
         """
         found = unit_state.entries(before)
-        outcomes = unmask(found, before)
+        outcomes = self._put_strange_back(found, before) | unmask(found, before)
+        if any(not key.startswith("unit:") and one is Outcome.RESTORED for key, one in outcomes.items()):
+            systemctl.reload()
         _sockets_first(resource)
         reasons = []
         for name, unit in found.items():
@@ -87,6 +93,14 @@ class MaskUnits:
         _remove_cgroup(safepath.text_param(resource, "cgroup"), found)
         return Reversal(outcomes, "; ".join(reasons[:5]) or "nothing of it was active before the stop")
 
+    def _put_strange_back(self, found: Mapping[str, Mapping[str, Json]], before: State) -> dict[str, Outcome]:
+        """Put back what stood where our link had to be."""
+        outcomes: dict[str, Outcome] = {}
+        for place in _strange(found, self._connection):
+            mask.drop(place.folder, place.name)
+            outcomes[place.path], _ = setaside.put_back(place, before)
+        return outcomes
+
     def probe(self, resource: Resource) -> Judgement | None:
         """Ask systemd for the refusal that a start would get."""
         return unit_state.ask(relations.closed_over(unit_state.signed(resource)))
@@ -95,6 +109,8 @@ class MaskUnits:
 def observe(resource: Resource, connection: Connection) -> State:
     """Read the signed units, and all that belongs to them by now."""
     objects = unit_state.read(relations.closed_over(unit_state.signed(resource)), connection.sealed)
+    for place in _strange(unit_state.entries(State(objects)), connection):
+        objects |= setaside.observe(place).objects
     objects |= mask.folders()
     if why := mask.cannot_last():
         objects["place"] = why
@@ -113,6 +129,15 @@ def unmask(found: Mapping[str, Mapping[str, Json]], before: State) -> dict[str, 
         systemctl.reload()
         outcomes |= {f"unit:{one['Id']}": Outcome.RESTORED for one in forgotten if one["Id"] in found}
     return outcomes
+
+
+def _strange(found: Mapping[str, Mapping[str, Json]], connection: Connection) -> tuple[Place, ...]:
+    """Return where something else than a mask stands under the name of a link of ours."""
+    return tuple(
+        Place(f"{mask.LASTING}/{name}", connection.incident, connection.sealed, keeps_copy=True)
+        for name, unit in found.items()
+        if unit.get(mask.LASTING) == "other"
+    )
 
 
 def _sockets_first(resource: Resource) -> None:

@@ -80,6 +80,14 @@ def take_away(name: str, before: Mapping[str, Json]) -> Outcome:
     return next(one for one in worst if one in outcomes)
 
 
+def drop(place: str, name: str) -> None:
+    """Remove a mask, so that what stood there before can be put back; what is no mask stays."""
+    with contextlib.suppress(FileNotFoundError), safepath.refusals(f"{place}/{name}"):
+        if _standing(place, name) == "mask":
+            with safepath.folder(place) as at:
+                os.unlink(name, dir_fd=at)
+
+
 def leave(before: Mapping[str, Json]) -> None:
     """Remove the folders that were not there before, if nothing is in them, and give the others their time.
 
