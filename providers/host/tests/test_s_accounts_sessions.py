@@ -130,6 +130,8 @@ def test_a_manager_that_ended_before_it_was_first_looked_at_comes_back_too(host:
 
 def test_while_the_account_is_locked_the_restore_waits_for_it(host: Machine) -> None:
     """PAM refuses the manager; unlocked, the same call goes through."""
+    known = "loginctl show-user bot -p Linger -p State; stat -c '%y %i' /var/lib/systemd/linger/bot"
+    before = host.run(known).stdout
     for part in ("account_lock", LINGER, SESSIONS):
         assert "contained" == call(host, "stop", part)["verdict"]
     with pytest.raises(Exception, match="does not start"):
@@ -137,6 +139,7 @@ def test_while_the_account_is_locked_the_restore_waits_for_it(host: Machine) -> 
     call(host, "restore", "account_lock")
     call(host, "restore", LINGER)
 
+    assert before == host.run(known).stdout
     assert host.run(_wait("pgrep -u bot -f 'sleep infinity'")).stdout
 
 

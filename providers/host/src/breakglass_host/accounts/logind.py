@@ -72,6 +72,23 @@ def parse(text: str, uid: int) -> tuple[str, ...]:
     return found
 
 
+def lingers(name: str) -> bool:
+    """Return whether logind knows the user, as one that lingers: it reads the file at boot alone."""
+    done = programs.run("loginctl", ["--no-pager", "show-user", "--property=Linger", "--", name])
+    return done.status == 0 and done.out.strip() == "Linger=yes"
+
+
+def enable_linger(name: str) -> None:
+    """Have logind start what lingers for a user.
+
+    Raises:
+        ProviderError: it refuses.
+    """
+    done = programs.run("loginctl", ["--no-ask-password", "enable-linger", "--", name])
+    if done.status != 0:
+        raise ProviderError(f"logind does not let {name} linger: {done.said}")
+
+
 def end(session: str) -> None:
     """Kill all that is in a session and have logind forget it; no hook of the agent runs."""
     for arguments in (

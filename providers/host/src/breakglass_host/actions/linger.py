@@ -19,7 +19,7 @@ from breakglass.model.action import (
 from breakglass.model.plan import NotTouched
 from breakglass.model.resource import Resource, State
 from breakglass.provider import Connection, Outcome, Proposal, Reversal
-from breakglass_host import safepath, setaside
+from breakglass_host import inode, safepath, setaside
 from breakglass_host.accounts import account as accounts
 from breakglass_host.accounts import folder_times, logind
 from breakglass_host.proposed import Proposed
@@ -114,18 +114,13 @@ class EndLinger:
         lingered = _is_present(prior.get(_path(name))) and outcomes[_path(name)] is not Outcome.DRIFTED
         ran = {was.get("active"), resource.params.get("manager")} & {*_RUNNING}
         if lingered and ran and outcomes[unit] is not Outcome.DRIFTED:
-            self._start(unit)
+            _start(name, unit)
+            _give_time_back(name, prior.get(_path(name)))
         return Reversal(outcomes, f"lingering of account {name} {reason}")
 
     def probe(self, resource: Resource) -> Judgement | None:  # noqa: ARG002 - the port's signature
         """Return None: that systemd itself says "masked" is the read-back."""
         return None
-
-    def _start(self, unit: str) -> None:
-        if systemctl.show([unit])[0]["ActiveState"] in _RUNNING:
-            return
-        if why := systemctl.order("start", [unit]):
-            raise Transient(f"{unit} does not start: {why}", where=unit)
 
     def _place(self, name: str) -> Place:
         return Place(_path(name), self._connection.incident, self._connection.sealed, keeps_copy=True)
@@ -145,6 +140,29 @@ def propose(connection: Connection, freeze_key: str | None, kill_key: str) -> Pr
     target = Resource("user-manager", f"account {found.name}", label, params)
     step = Proposal(f"linger:{found.name}", SPEC.name, target, deadline_s=DEADLINE_S)
     return Proposed((step,))
+
+
+def _start(name: str, unit: str) -> None:
+    """Have logind know the user again, which starts the manager, and wait until it runs.
+
+    Raises:
+        Transient: it does not start yet.
+    """
+    if not logind.lingers(name):
+        logind.enable_linger(name)
+    if systemctl.show([unit])[0]["ActiveState"] in _RUNNING:
+        return
+    if why := systemctl.order("start", [unit]):
+        raise Transient(f"{unit} does not start: {why}", where=unit)
+
+
+def _give_time_back(name: str, prior: Json) -> None:
+    """Undo what logind did to the file: it touches the one that is there already."""
+    with safepath.refusals(_path(name)), safepath.folder(logind.LINGER) as at:
+        found = inode.read(name, at)
+        is_same = isinstance(prior, Mapping) and found is not None and found.id == prior["inode"]
+        if is_same and isinstance(prior, Mapping):
+            inode.put_rights(name, at, prior)
 
 
 def _path(name: str) -> str:
