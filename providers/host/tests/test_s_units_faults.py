@@ -1,4 +1,4 @@
-"""Somebody undoes a mask meanwhile, or process 1 does not answer: it is seen, and never taken for contained."""
+"""Somebody undoes a mask meanwhile, or process 1 does not answer: that is never taken for contained."""
 
 from __future__ import annotations
 
