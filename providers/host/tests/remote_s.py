@@ -77,7 +77,7 @@ def holds(machine: Machine) -> tuple[set[str], list[str]]:
 
 def ours_alone() -> set[str]:
     """Return what this process left in the temporary folder, and the clients that it runs."""
-    left = {str(path) for path in Path("/tmp").glob("breakglass-ssh-*")}  # noqa: S108 - where they would be
+    left = {str(path) for path in Path("/tmp").glob(f"breakglass-ssh-{os.getpid()}-*")}  # noqa: S108 - where they would be
     return left | {f"pid {pid}" for pid in _children() if _name(pid) == "ssh"}
 
 

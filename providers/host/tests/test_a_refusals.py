@@ -204,7 +204,7 @@ def test_a_container_socket_in_reach_is_our_privilege() -> None:
     ("settings", "complaint"),
     [
         ({"host": "local"}, "at least one of"),
-        ({"host": "ssh://bot-7", "user": "bot"}, "not supported yet"),
+        ({"host": "ssh://bot-7", "user": "bot"}, "names no account"),
         ({"host": "elsewhere", "user": "bot"}, "expected local"),
         ({"host": "local", "cgroup": "/"}, "not a v2 path"),
         ({"host": "local", "cgroup": "/a/../b"}, "not a plain path"),

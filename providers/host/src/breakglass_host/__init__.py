@@ -70,10 +70,11 @@ def _check_host(settings: JsonObject) -> list[str]:
         odd = [key for key in ("host_key", "ssh_config", "without_sudo") if key in settings]
         return [f"{odd[0]}: it has a meaning with host: ssh://user@name alone"] if odd else []
     try:
-        if parse_address(host).user == tree.setting(settings, "user"):
-            complaints.append("host: the account to log in with is the agent's own, which could then answer")
+        address = parse_address(host)
     except MalformedInput as error:
-        complaints.append(f"host: expected local, or {error.what.removeprefix('expected ')}")
+        return [f"host: expected local, or {error.what.removeprefix('expected ')}"]
+    if address.user == tree.setting(settings, "user"):
+        complaints.append("host: the account to log in with is the agent's own, which could then answer")
     try:
         parse_host_key(tree.setting(settings, "host_key"))
     except MalformedInput as error:

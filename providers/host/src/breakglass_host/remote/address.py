@@ -77,7 +77,9 @@ def parse_address(text: str) -> Address:
     if not text.startswith(SCHEME):
         raise MalformedInput(f"{_SHAPE}, found {text[:80]!r}")
     user, at, rest = text.removeprefix(SCHEME).partition("@")
-    if not at or _USER.fullmatch(user) is None:
+    if not at:
+        raise MalformedInput(f"{_SHAPE}: {text[:80]!r} names no account")
+    if _USER.fullmatch(user) is None:
         raise MalformedInput(f"{_SHAPE}: {user[:40]!r} is not the name of an account")
     if rest.startswith("["):
         host, bracket, port = rest[1:].partition("]")

@@ -7,6 +7,7 @@ every action survives that (DESIGN 1.3), and two runners must never act side by 
 from __future__ import annotations
 
 import base64
+import contextlib
 import os
 import signal
 import sys
@@ -15,6 +16,7 @@ import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, BinaryIO, NoReturn
 
 from breakglass.canon import Json
@@ -191,6 +193,13 @@ def end() -> NoReturn:
     os._exit(1)
 
 
+def _stand_firm() -> None:
+    """Be the last to be killed where memory ends, and early on the processor: an agent may use up both."""
+    with contextlib.suppress(OSError):  # only root may
+        Path("/proc/self/oom_score_adj").write_text("-900")
+        os.setpriority(os.PRIO_PROCESS, 0, -10)
+
+
 def main(stream: BinaryIO, out: int) -> NoReturn:
     """Serve one connection and end."""
     try:
@@ -198,6 +207,7 @@ def main(stream: BinaryIO, out: int) -> NoReturn:
     except PermissionError:
         if os.getpgrp() != os.getpid():  # a session of our own is what makes `end` reach all that we started
             raise
+    _stand_firm()
     runner = Runner(Wire(out))
     try:
         runner.serve(stream)

@@ -79,7 +79,7 @@ def started(target: Target, command: str) -> Iterator[subprocess.Popen[bytes]]:
         raise Unsupported("no ssh client is installed here", remedy="apt-get install openssh-client")
     if target.config:
         _require_ours(target.config)
-    with tempfile.TemporaryDirectory(prefix="breakglass-ssh-") as folder:
+    with tempfile.TemporaryDirectory(prefix=f"breakglass-ssh-{os.getpid()}-") as folder:
         pinned = Path(folder, "known_hosts")
         pinned.write_text(f"{_ALIAS} {target.key.type} {target.key.blob}\n", encoding="ascii")
         yield subprocess.Popen(  # noqa: S603 - the ssh client; what comes from a kit was parsed
