@@ -49,16 +49,18 @@ def test_a_held_connection_is_destroyed_and_no_other_is_made(
     steps = world.steps(name)
     before = world.do(steps[CUT])
 
-    assert Verdict.CONTAINED is world.judge(steps[CUT]).verdict
-    with held, contextlib.suppress(ConnectionError):  # reset, or an orderly end
-        while held.recv(4096):
-            pass
-    listener.settimeout(2)
-    with pytest.raises(TimeoutError):
-        listener.accept()
-    with socket.create_connection(("127.0.0.1", port), timeout=2):
-        listener.accept()[0].close()
-    world.undo(steps[CUT], before)
+    try:
+        assert Verdict.CONTAINED is world.judge(steps[CUT]).verdict
+        with held, contextlib.suppress(ConnectionError):  # reset, or an orderly end
+            while held.recv(4096):
+                pass
+        listener.settimeout(2)
+        with pytest.raises(TimeoutError):
+            listener.accept()
+        with socket.create_connection(("127.0.0.1", port), timeout=2):
+            listener.accept()[0].close()
+    finally:  # the rules lie in the network that the tests share
+        world.undo(steps[CUT], before)
     listener.settimeout(5)
     listener.accept()[0].close()
 
