@@ -14,6 +14,7 @@ from breakglass.incident.folder import IncidentFolder
 from breakglass.journal.history import StepHistory, replay
 from breakglass.journal.reader import read_journal, read_sealed
 from breakglass.journal.sealing import verify_folder
+from breakglass.model.action import Capability
 from breakglass.model.plan import Plan
 from breakglass.usecases.contain import finish
 from breakglass.usecases.restore import RestoreRequest, open_restore
@@ -118,14 +119,14 @@ def complaints(world: World) -> list[str]:
     found = list(verify_folder(world.incident, log_key(world)).problems)
     records = read_journal(world.incident / "journal.jsonl").records
     plan = Plan.from_bytes((world.incident / "plan.json").read_bytes(), where="plan")
-    actions = {step.n: step.action for step in plan.steps}
+    evidence = {step.n for step in plan.steps if step.capability is Capability.SNAPSHOT_LOGS}
     answered: dict[int, bool] = {}
     for record in records:
         step = record.body.get("step")
         if record.type == "step.intent":
             assert isinstance(step, int)
             # Evidence that a full disk cut short is read as incomplete: it changes nothing of the agent's.
-            whole = record.body["complete"] is True or actions[step] == "host.evidence.snapshot"
+            whole = record.body["complete"] is True or step in evidence
             if not isinstance(record.body["objects"], dict) or not whole:
                 found.append(f"record {record.seq}: an intent without the whole prior state")
             answered[step] = False
