@@ -54,7 +54,7 @@ def test_a_login_that_talks_is_listened_past(machine: Machine, tmp_path: Path) -
 
 def test_without_python_it_is_told_what_to_install(machine: Machine, tmp_path: Path) -> None:
     """None at all, one that is too old, and one whose standard library is not whole."""
-    machine.run("mkdir /root/py; mv /usr/bin/python3* /root/py/")
+    machine.run("echo 'printf noise' >/root/.bashrc; mkdir /root/py; mv /usr/bin/python3* /root/py/")
     none = refusal(tmp_path, settings(machine))
     machine.run(f"printf %s '{FAKE_OLD}' >/usr/bin/python3; chmod 755 /usr/bin/python3")
     old = refusal(tmp_path, settings(machine))
@@ -140,10 +140,13 @@ def test_a_login_that_hangs_is_given_up(machine: Machine, tmp_path: Path) -> Non
 
 def test_what_ssh_itself_cannot_do_is_told(machine: Machine, tmp_path: Path) -> None:
     """A key that is not let in, a name that nobody knows, a port that nobody listens on."""
-    machine.run("rm /root/.ssh/authorized_keys")
+    machine.run("usermod -s /usr/sbin/nologin root")
+    closed = refusal(tmp_path, settings(machine))
+    machine.run("usermod -s /bin/bash root; rm /root/.ssh/authorized_keys")
     refused = refusal(tmp_path, settings(machine))
     unknown = refusal(tmp_path, settings(machine, host="ssh://root@no-such-machine.invalid"))
 
+    assert "This account is currently not available." == closed.what
     assert isinstance(refused, Denied)
     assert "does not let root log in" in refused.what
     assert isinstance(unknown, Unreachable)

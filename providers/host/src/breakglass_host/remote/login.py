@@ -20,16 +20,17 @@ _START = (
     "exec(s.read(int(s.readline())),{%c__name__%c:%c__main__%c,%cstream%c:s})"
 ).replace("%c", '"')
 _FIND = (
-    "read -r m||exit 90;PATH=/usr/bin:/bin:/usr/local/bin:/usr/sbin:/sbin;LC_ALL=C;export PATH LC_ALL;f=;o=;"
+    "read -r m||exit 90;PATH=/usr/bin:/bin:/usr/local/bin:/usr/sbin:/sbin;LC_ALL=C;export PATH LC_ALL;"
+    "f=;o=;"
     "for n in python3 python3.14 python3.13 python3.12 python3.11;do "
     'p=$(command -v "$n")||continue;'
     'v=$("$p" -I -S -B -c "import sys;print(*sys.version_info[:2])" 2>/dev/null </dev/null)||continue;'
     'case $v in "3 1"[1-9]|"3 "[2-9][0-9])f=$p;break;;[0-9]*)o="$v $p";;esac;done;'
-    'if [ -z "$f" ];then if [ -n "$o" ];then echo "$m old $o";else echo "$m nopython";fi;exit 91;fi;'
+    'if [ -z "$f" ];then echo;if [ -n "$o" ];then echo "$m old $o";else echo "$m nopython";fi;exit 91;fi;'
     'if [ "$2" = plain ]||[ "$(id -u)" = 0 ];then exec "$f" -I -S -B -X utf8 -c "$1" "$m";fi;'
-    'command -v sudo >/dev/null||{ echo "$m nosudo";exit 92; };'
+    'command -v sudo >/dev/null||{ echo;echo "$m nosudo";exit 92; };'
     'sudo -n -- "$f" -I -S -B -X utf8 -c "$1" "$m";r=$?;'
-    'if [ "$r" = 1 ];then echo "$m sudo $f";fi;exit "$r"'
+    'if [ "$r" = 1 ];then echo;echo "$m sudo $f";fi;exit "$r"'
 )
 
 
@@ -63,6 +64,11 @@ class Listening:
         )
         self._kept = b""
         self._heard = 0
+
+    @property
+    def noise(self) -> str:
+        """Return the end of what was said instead of the word."""
+        return self._kept.decode("utf-8", "replace")
 
     @property
     def is_flooded(self) -> bool:

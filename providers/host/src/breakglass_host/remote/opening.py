@@ -92,9 +92,9 @@ class _Entry:
 
     def _no_word(self) -> BreakglassError:
         self._wait()
-        return refusals.of_ssh(
-            self.said, self.target.address, self.target.key, exit_code=self.process.returncode
-        )
+        said = self.said if self.said.strip() else self.listening.noise
+        target = self.target
+        return refusals.of_ssh(said, target.address, target.key, exit_code=self.process.returncode)
 
     def _wait(self) -> None:
         """Let the client end, and hear its last words."""
