@@ -13,6 +13,7 @@ from pathlib import Path
 from breakglass.drill import rogue
 from breakglass.drill.grounds import FORBIDDEN, SETTLED, write_json
 from breakglass.drill.listing import Listing, listing
+from breakglass.provider import AgentMachine
 
 NAME = "bot-7.drill.invalid"
 CHANNEL = "bot-7-"
@@ -85,6 +86,12 @@ def lay_out(root: Path, secret: str, token: bytes) -> None:
 def files(root: Path, name: str) -> Listing:
     """List everything there that a stop may touch."""
     return {f"{name}:/{tree}/{path}": entry for tree in TREES for path, entry in listing(root / tree).items()}
+
+
+def alive(machine: AgentMachine) -> tuple[str, ...]:
+    """Return what runs there as the agent, in the machine's own words. Raises ProviderError."""
+    said = machine.run(f"ps -o args= -u {ACCOUNT}; [ $? -le 1 ]", timeout_s=10.0)
+    return tuple(said.splitlines())
 
 
 def _config(secret: str) -> dict[str, object]:

@@ -6,13 +6,20 @@ import json
 import signal
 import subprocess
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from breakglass.drill import settled
+from breakglass.incident.folder import IncidentFolder
 from breakglass.model.plan import Plan
+from breakglass.provider import Discovery
+from breakglass.usecases.drill import Outcome
+from breakglass.usecases.inspect import read_report
 from breakglass_host import machine_owner
+from breakglass_host.remote.address import parse_address
+from breakglass_host.remote.rewrite import at_host
 from tests.drill.real_drill import DRILL, ROOT, Ran, drill, need_a_machine, orphans, place
 
 PLACE = f"ssh://root@{settled.NAME}"
@@ -75,6 +82,26 @@ def test_the_plan_says_that_the_machine_is_a_sandbox(ran: Ran) -> None:
     assert plan.drill
     assert [PLACE] == [end for reach in plan.reaches for end in reach.endpoints if end.startswith("ssh")]
     assert f"sandbox endpoint of host {PLACE}: {PLACE}" in " ".join(ran.talk.split())
+
+
+@pytest.mark.parametrize(("name", "endpoints"), [(settled.NAME, (PLACE,)), ("bot-7.example.com", ())])
+def test_only_a_name_that_the_world_cannot_have_is_a_sandbox(name: str, endpoints: tuple[str, ...]) -> None:
+    """The executor says so itself; a machine that claims an endpoint of its own is not believed."""
+    said = Discovery("host local", (), (), endpoints=("http://elsewhere.example.com",))
+
+    found = at_host(said, parse_address(f"ssh://root@{name}"), {}, runner="")
+
+    assert endpoints == found.endpoints
+
+
+def test_a_stop_that_left_something_running_there_fails_the_drill(ran: Ran) -> None:
+    """The machine's own list of processes counts, whatever the report says."""
+    folder = IncidentFolder.open(ran.place.kept)
+    plan = Plan.from_bytes(folder.plan.read_bytes(), where="plan.json")
+    good = Outcome(read_report(folder)[0], plan, folder, (), None, (), sealed=True)
+
+    assert (True, 0) == (good.honest, good.exit_code)
+    assert 3 == replace(good, alive=("/home/rogue/way tick",)).exit_code
 
 
 def test_the_machines_files_come_back_too_byte_for_byte(ran: Ran) -> None:

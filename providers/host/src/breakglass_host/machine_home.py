@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import socket
+import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from breakglass.errors import MalformedInput, Unsupported
+from breakglass.errors import MalformedInput, ProviderError, Unsupported
 from breakglass_host import machine
 from breakglass_host.remote.address import SANDBOX
 
@@ -49,7 +50,10 @@ class MachineHome:
 
     def run(self, script: str, *, timeout_s: float) -> str:
         """Run a shell script there as root; return what it printed. Raises ProviderError: it failed."""
-        return self._machine.run(script, timeout_s=timeout_s).stdout
+        try:
+            return self._machine.run(script, timeout_s=timeout_s).stdout
+        except subprocess.TimeoutExpired as error:
+            raise ProviderError(f"{self.name} did not answer within {timeout_s:.0f} s") from error
 
     def listen(self, addresses: Sequence[tuple[str, int]]) -> tuple[socket.socket, ...]:
         """Open sockets that listen there; they are closed when it stops. Raises ProviderError."""
