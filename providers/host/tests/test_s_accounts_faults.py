@@ -94,6 +94,19 @@ def test_where_systemd_is_not_process_1_it_is_said_once(tmp_path: Path) -> None:
     assert [1, 0] == [len(one.not_touched) for one in found]
 
 
+def test_an_account_that_no_file_of_the_host_holds_lives_elsewhere(host: Machine) -> None:
+    """As nsswitch.conf says where; systemd lends some to a service alone."""
+    host.run("sed -i 's/^passwd:.*/passwd: files sss/' /etc/nsswitch.conf")
+    script = (
+        "from breakglass_host.accounts.account import Account, lives_in;"
+        " ids = {'bot': 1000, 'far': 5000, 'dyn': 61200};"
+        " print([lives_in(Account(name, uid, uid, (), '/')) for name, uid in ids.items()])"
+    )
+    said = host.run(f'PYTHONPATH=/opt/breakglass-test python3 -c "{script}"').stdout.strip()
+
+    assert str(["", "a directory (sss)", "systemd (DynamicUser)"]) == said
+
+
 def test_an_inventory_that_names_no_user_is_told_so_once(tmp_path: Path) -> None:
     """By one part, in one line."""
     where = connection(tmp_path / "incident", {"host": "local", "pid_file": "/run/none.pid"})

@@ -78,6 +78,16 @@ def test_where_sudo_is_told_not_to_ask_pam_the_lock_closes_no_door(host: Machine
     assert [[]] == [door[2] for door in call(host, "propose", SUDO)["doors"]]
 
 
+def test_rules_from_a_directory_are_a_door_and_a_named_file_without_any_is_said(host: Machine) -> None:
+    """The lock refuses what a directory allows; an inventory that names the wrong file is told so."""
+    host.run("echo 'sudoers: files sss' >> /etc/nsswitch.conf; printf 'bot ALL=ALL\\n' > /etc/bot-rules")
+    seen = call(host, "propose", SUDO, sudoers=["/etc/bot-rules", "/etc/missing"])
+
+    assert [["sudo rules for bot in sss", ["lock:bot"]]] == [[door[0], door[2]] for door in seen["doors"]]
+    assert [["/etc/bot-rules"]] == [one["paths"] for one in seen["targets"]]
+    assert ["/etc/missing"] == [name for name, _ in seen["not_touched"]]
+
+
 def test_rules_that_appear_beside_the_signed_ones_are_seen_by_sudo_itself(host: Machine) -> None:
     """Then the step is not contained."""
     host.run(f"printf 'bot ALL=(ALL) ALL\\n' > {DROP_INS}/bot; chmod 440 {DROP_INS}/bot")

@@ -72,8 +72,7 @@ def lives_in(account: Account) -> str:
         return ""
     if account.uid in _DYNAMIC:
         return "systemd (DynamicUser)"
-    sources = _sources("passwd")
-    others = [one for one in sources if one not in ("files", "compat", "db")]
+    others = [one for one in sources("passwd") if one not in ("files", "compat", "db")]
     return f"a directory ({', '.join(others)})" if others else "no file of this host"
 
 
@@ -109,7 +108,7 @@ def _fields(path: str, name: str) -> list[bytes] | None:
     return next((line.split(b":") for line in lines if line.startswith(prefix)), None)
 
 
-def _sources(database: str) -> list[str]:
+def sources(database: str) -> list[str]:
     """Return what nsswitch.conf(5) asks for a database."""
     text = Path("/etc/nsswitch.conf")
     for line in text.read_text("utf-8", "replace").splitlines() if text.exists() else []:

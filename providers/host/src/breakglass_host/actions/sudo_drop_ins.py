@@ -55,6 +55,8 @@ _STRONG_GROUPS = (
     *("sudo", "wheel", "admin", "root", "docker", "lxd", "incus", "incus-admin", "libvirt", "kvm", "podman"),
     *("disk", "shadow", "adm", "systemd-journal", "staff", "kmem", "tty", "video", "input", "render"),
 )
+_NOT_READ = "sudo asks there too (nsswitch.conf), and what it is told is not read"
+_NAMES_NOT = "the inventory names it, and it is not there or lets the account do nothing"
 
 
 class SetSudoRulesAside:
@@ -135,7 +137,10 @@ def propose(connection: Connection, freeze_key: str | None, kill_key: str) -> Pr
     claims = sudo_claims.of(sudo_rules.load(extra), subject(found))
     closed_by = account_lock.refuses(found, "sudo") if claims.asks_account else ()
     unsignable = tuple((path, f"its name {why}") for path in claims.own if (why := safepath.complaint(path)))
-    doors = tuple(_door(found, *one, closed_by) for one in (*claims.shared, *unsignable))
+    elsewhere = tuple((name, _NOT_READ) for name in accounts.sources("sudoers") if name != "files")
+    doors = tuple(_door(found, *one, closed_by) for one in (*claims.shared, *unsignable, *elsewhere))
+    known = {*claims.own, *(path for path, _ in claims.shared)}
+    said += tuple(NotTouched(safepath.shown(path)[:500], _NAMES_NOT) for path in extra if path not in known)
     paths: list[Json] = [safepath.resolved(path) for path in claims.own if path not in dict(unsignable)]
     if not paths:
         return Proposed((), doors, said)
