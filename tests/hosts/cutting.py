@@ -1,14 +1,14 @@
-"""One stop, or restore, whose ssh connection is cut at an instant that a seed decides; what came of it."""
+"""One stop, or restore, whose ssh connection is cut, and what came of it."""
 
 from __future__ import annotations
 
-import random
 import re
-import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from typing import Protocol
 
 from breakglass.journal.history import replay
 from breakglass.journal.reader import read_journal
@@ -19,9 +19,9 @@ from breakglass_host.machine_network import Network
 from breakglass_host.remote.runner import SILENCE_S
 from tests.campaign.outcome import steady
 from tests.hosts import lodger
-from tests.hosts.eye import Eye, Sight, eye
+from tests.hosts.eye import Decide, Eye, eye
 from tests.hosts.fleet import Fleet, fleet, reach
-from tests.hosts.wire import Kind, Wire, wire
+from tests.hosts.wire import Wire, wire
 
 GONE_WITHIN_S = SILENCE_S + 5.0
 """A runner that hears nothing ends by itself after `SILENCE_S`."""
@@ -31,6 +31,10 @@ _VOLATILE = (
     (re.compile(r'"flags": \d+'), '"flags": SOME'),
     (re.compile(r"breakglass cgroup \d+"), "breakglass cgroup SOME"),
 )
+_VARIES = re.compile(
+    r"inc-fleet-[0-9a-f]{8}|systemd-private-\S+|(?<=breakglass cgroup )\d+|packets \d+ bytes \d+"
+)
+"""In what a machine tells after a stop: names that are new each time, inodes, counters."""
 _MOOT = ("does not matter any more", "moot")
 
 
@@ -73,55 +77,17 @@ def ground(name: str, network: Network | None = None) -> Iterator[Ground]:
             yield Ground(machine, laid, watching, before)
 
 
-@dataclass(slots=True)
-class Cut:
-    """One cut: drawn before, filled in when it comes to pass."""
+class Cutting(Protocol):
+    """Decides when the connection is cut during one run."""
 
-    kind: Kind
-    chance: random.Random
-    at_message: int = 0
-    """It is made at this message; 0: at a time."""
-    after_s: float = 0.0
-    lose: bool = True
-    """The message is lost, too; else the cut follows it."""
-    made_s: float = 0.0
-    hit: list[str] = field(default_factory=list)
-    back_s: float = 0.0
-    """So long after the cut a new runner answered; 0: none was needed."""
-    _lock: threading.Lock = field(default_factory=threading.Lock)
+    def begin(self, on: Ground) -> None:
+        """Take note that the run begins: its plan is signed next, or made next (restore)."""
 
-    def __str__(self) -> str:
-        """Say what is cut, and when."""
-        when = f"message {self.at_message}" if self.at_message else f"{self.after_s:.3f} s"
-        return f"{self.kind} at {when}{' (lost)' if self.lose else ''}, hit {self.hit}"
-
-    def decide(self, on: Ground) -> Callable[[Sight], bool]:
+    def decide(self, on: Ground) -> Decide:
         """Return what the eye asks about each message."""
 
-        def at(sight: Sight) -> bool:
-            if sight.number != self.at_message:
-                return True
-            if self.lose:
-                self.make(on)
-                return False
-            threading.Timer(self.chance.uniform(0.0, 0.02), self.make, [on]).start()
-            return True
-
-        return at
-
-    def make(self, on: Ground) -> None:
-        """Cut, once."""
-        with self._lock:
-            if self.made_s:
-                return
-            self.hit = on.eye.waiting()
-            self.made_s = time.monotonic()
-        on.wire.cut(self.kind, self.chance)
-
-    def look_back(self, on: Ground) -> None:
-        """Find out how long it took until a new runner answered."""
-        later = [at_s - self.made_s for _, at_s in on.eye.ups if self.made_s and at_s > self.made_s]
-        self.back_s = min(later, default=0.0)
+    def over(self, on: Ground) -> None:
+        """Take note that the run has ended."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,26 +107,23 @@ class Ended:
     """What is wrong whatever an undisturbed run came to."""
 
 
-def stop(on: Ground, ours: Fleet, cut: Cut | None) -> Ended:
+def stop(on: Ground, ours: Fleet, cut: Cutting | None) -> Ended:
     """Stop the agent, with a cut, and look at everything."""
     signed_s = 0.0
-    timer = threading.Timer(cut.after_s, cut.make, [on]) if cut and not cut.at_message else None
 
     def planned(_plan: object) -> None:
         nonlocal signed_s
         signed_s = time.monotonic()
-        if timer:
-            timer.start()
+        if cut:
+            cut.begin(on)
 
     on.eye.watch(cut.decide(on) if cut else lambda _sight: True)
     try:
         _, done = ours.stop(planned=planned)
     finally:
-        if timer:
-            timer.cancel()
+        if cut:
+            cut.over(on)
     lasted_s, messages = time.monotonic() - signed_s, on.eye.seen
-    if cut:
-        cut.look_back(on)
     wrong = [f"left running: {line}" for line in on.await_no_runner()]
     on.wire.release()
     histories = replay(read_journal(ours.incident.path / "journal.jsonl").records)
@@ -186,21 +149,18 @@ class Undone:
     """What is not as it was before the stop."""
 
 
-def restore(on: Ground, ours: Fleet, cut: Cut | None) -> Undone:
+def restore(on: Ground, ours: Fleet, cut: Cutting | None) -> Undone:
     """Undo the stop, with a cut, and look at everything."""
-    timer = threading.Timer(cut.after_s, cut.make, [on]) if cut and not cut.at_message else None
     on.eye.watch(cut.decide(on) if cut else lambda _sight: True)
     began_s = time.monotonic()
-    if timer:
-        timer.start()
+    if cut:
+        cut.begin(on)
     try:
         _, report = ours.restore()
     finally:
-        if timer:
-            timer.cancel()
+        if cut:
+            cut.over(on)
     lasted_s, messages = time.monotonic() - began_s, on.eye.seen
-    if cut:
-        cut.look_back(on)
     wrong = [f"left running: {line}" for line in on.await_no_runner()]
     on.wire.release()
     on.put_up_again()
@@ -208,6 +168,10 @@ def restore(on: Ground, ours: Fleet, cut: Cut | None) -> Undone:
         wrong += [f"restore: {report.verdict}", *open_doors(report)]
     wrong += lodger.unlike(on.before, lodger.look(on.machine))
     return Undone(messages, lasted_s, tuple(wrong))
+
+
+Usual = tuple[Ended, Undone]
+"""An undisturbed stop and restore: what the others are compared with, and how long they are."""
 
 
 def open_doors(report: Report) -> list[str]:
@@ -263,8 +227,9 @@ def unlike(expected: Ended, found: Ended) -> list[str]:
         # A step that found its work done (by another one) changed nothing and saw nothing.
         if before and after and before != after:
             parts.append(f"prior of step {n}: {set(before) - set(after)} became {set(after) - set(before)}")
-    parts += [f"no longer done: {one}" for one in expected.changed if one not in found.changed]
-    return parts + [f"also done: {one}" for one in found.changed if one not in expected.changed]
+    usual, now_done = Counter(expected.changed), Counter(found.changed)
+    parts += [f"no longer done: {one}" for one in (usual - now_done).elements()]
+    return parts + [f"also done: {one}" for one in (now_done - usual).elements()]
 
 
 def _changed(before: lodger.Look, after: lodger.Look) -> tuple[str, ...]:
@@ -275,5 +240,4 @@ def _changed(before: lodger.Look, after: lodger.Look) -> tuple[str, ...]:
         if was != now:
             mode, uid, gid, _, text = now or (0, 0, 0, 0, "")
             found.append(f"{name} {mode:o} {uid} {gid} {'' if '/.breakglass-aside/' in name else text}")
-    told = re.sub(r"inc-fleet-[0-9a-f]{8}|systemd-private-\S+", "NAME", after.told)
-    return (*found, *told.splitlines())
+    return (*found, *_VARIES.sub("SOME", after.told).splitlines())

@@ -7,6 +7,7 @@ import os
 import re
 import stat
 import time
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -138,9 +139,9 @@ def unlike(before: Look, after: Look) -> list[str]:
         for name in sorted({*before.files, *after.files})
         if before.files.get(name) != after.files.get(name)
     ]
-    was, now = before.told.splitlines(), after.told.splitlines()
-    found += [f"gone: {line}" for line in was if line not in now]
-    return found + [f"new: {line}" for line in now if line not in was]
+    was, now = Counter(before.told.splitlines()), Counter(after.told.splitlines())
+    found += [f"gone: {line}" for line in (was - now).elements()]
+    return found + [f"new: {line}" for line in (now - was).elements()]
 
 
 def runners(machine: Machine) -> list[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 import statistics
 import threading
@@ -11,14 +10,11 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import pytest
 
-from breakglass_host.machine import obstacle
-from tests.backends import need
-from tests.hosts.cutting import Cut, Ended, Ground, Undone, ground, restore, stop, unlike
-from tests.hosts.eye import lay_program
+from tests.hosts.cuts import Cut
+from tests.hosts.cutting import Ended, Ground, Undone, Usual, ground, restore, stop, unlike
 from tests.hosts.wire import Kind
 
 pytestmark = [pytest.mark.campaign, pytest.mark.timeout(3600)]
@@ -31,19 +27,6 @@ _KINDS = (Kind.CLOSED, Kind.REFUSED, Kind.AGAIN, Kind.NEAR, Kind.SILENT, Kind.FA
 _OFTEN = (Kind.CLOSED, Kind.AGAIN, Kind.REFUSED, Kind.NEAR)
 """After the first round, those in which nobody has to wait for a silence to be noticed come more often."""
 _EVERY_THIRD = 3
-
-
-@pytest.fixture
-def _path(tmp_path: Path) -> Iterator[None]:
-    """Put the program first that lets the test see the messages."""
-    why = obstacle()
-    need("systemd", not why, why)
-    before = os.environ["PATH"]
-    os.environ["PATH"] = lay_program(tmp_path)
-    try:
-        yield
-    finally:
-        os.environ["PATH"] = before
 
 
 @dataclass(slots=True)
@@ -78,10 +61,6 @@ class Tally:
         return "\n".join([*lines, *self.problems])
 
 
-Usual = tuple[Ended, Undone]
-"""An undisturbed stop and restore: what the others are compared with, and how long they are."""
-
-
 def drawn(seed: int, during: str, usual: Ended | Undone) -> Cut:
     """Decide how and when a run is cut."""
     chance = random.Random(f"{seed} {during}")
@@ -114,16 +93,6 @@ def one_run(on: Ground, seed: int, usual: Usual, tally: Tally) -> bool:
     return not wrong
 
 
-def undisturbed() -> Usual:
-    """Stop once without a cut, on a machine of its own."""
-    with ground("lodge") as on, on.fleet() as ours:
-        ended = stop(on, ours, None)
-        undone = restore(on, ours, None)
-        assert ("contained", ()) == (ended.verdict, ended.wrong), ended.open
-        assert () == undone.wrong
-        return ended, undone
-
-
 def lane(seeds: Iterator[int], lock: threading.Lock, usual: Usual, tally: Tally) -> None:
     """Take one seed after the other; a machine on which something went wrong is not used again."""
     while True:
@@ -139,10 +108,9 @@ def lane(seeds: Iterator[int], lock: threading.Lock, usual: Usual, tally: Tally)
                     break
 
 
-@pytest.mark.usefixtures("_path")
-def test_cut_at_any_instant_a_stop_ends_as_if_nothing_had_happened(*, full: bool) -> None:
+def test_cut_at_any_instant_a_stop_ends_as_if_nothing_had_happened(usual: Usual, *, full: bool) -> None:
     """Contained, every prior state kept, nothing done twice, no process or file left; then back as it was."""
-    tally, lock, usual = Tally(), threading.Lock(), undisturbed()
+    tally, lock = Tally(), threading.Lock()
     seeds = iter(range(RUNS) if full else SAMPLE)
     with ThreadPoolExecutor(LANES) as lanes:
         for ended in [lanes.submit(lane, seeds, lock, usual, tally) for _ in range(LANES)]:
