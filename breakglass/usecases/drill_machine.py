@@ -84,8 +84,12 @@ def settle(
         Interrupted: somebody wanted it to end.
     """
     audience.begin("machine", f"the agent settles on {machine.name}")
-    settled.lay_out(machine.root, held.settled, first_token(issuer, SETTLED, held.settled))
-    machine.run(settled.SCRIPT, timeout_s=settled.SETTLE_S)
+    try:
+        settled.lay_out(machine.root, held.settled, first_token(issuer, SETTLED, held.settled))
+        machine.run(settled.SCRIPT, timeout_s=settled.SETTLE_S)
+    except (ProviderError, Unreachable, OSError):
+        heed(cancelled)  # Ctrl-C at a terminal reaches what was started here, too
+        raise
     until = time.monotonic() + settled.SETTLE_S
     while missing := set(settled.AT_ONCE) - {truth.channel for truth in last_effects(arrivals)}:
         heed(cancelled)

@@ -20,7 +20,18 @@ from breakglass.usecases.inspect import read_report
 from breakglass_host import machine_owner
 from breakglass_host.remote.address import parse_address
 from breakglass_host.remote.rewrite import at_host
-from tests.drill.real_drill import DRILL, ROOT, Ran, drill, need_a_machine, orphans, place
+from tests.cli.terminal import Terminal
+from tests.drill.real_drill import (
+    DRILL,
+    ROOT,
+    Ran,
+    cgroups,
+    drill,
+    left_behind,
+    need_a_machine,
+    orphans,
+    place,
+)
 
 PLACE = f"ssh://root@{settled.NAME}"
 
@@ -137,3 +148,17 @@ def test_what_a_killed_drill_leaves_is_cleared_by_the_next() -> None:
 
         assert left
         assert [] == [name for name in orphans() if mine in name]
+
+
+def test_ctrl_c_while_the_agent_settles_leaves_nothing() -> None:
+    """At a terminal the key reaches every program of the drill; it ends as one that was interrupted."""
+    need_a_machine()
+    before = cgroups()
+    with place() as here, Terminal([*DRILL, "--keep", str(here.kept)], here.environ) as terminal:
+        terminal.expect(f"the agent settles on {settled.NAME}")
+        terminal.interrupt()
+        code = terminal.end()
+
+        assert 4 == code, terminal.shown
+        assert "the drill was interrupted before the stop began" in terminal.shown
+        assert () == left_behind(here, before)
