@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from breakglass_host import membership
+from breakglass_host import membership, nft
 from tests.backends import need
 from tests.cli.terminal import Terminal
 
@@ -155,6 +155,12 @@ def live_agent(cgroups: str, n: int) -> Iterator[subprocess.Popen[bytes]]:
         remove(place)
         for hold in membership.holds(f"cgroup:/{place.name}"):
             remove(root / hold.lstrip("/"))
+            incident = hold.removeprefix("/breakglass-").rpartition("-")[0]
+            subprocess.run(
+                ["nft", "delete", "table", "inet", nft.table_name(incident)],
+                check=False,
+                stderr=subprocess.DEVNULL,
+            )
 
 
 def remove(place: Path) -> None:

@@ -9,11 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from breakglass.canon import Json
+from breakglass.canon import Json, canonical, parse
 from breakglass.errors import MalformedInput, ProviderError, Transient
 from breakglass.model.action import Grade, Verdict
 from breakglass.model.plan import DoorKind
 from breakglass.model.resource import Resource
+from breakglass.shape import decode, encode
 from breakglass_host.actions.container_evidence import SnapshotContainer
 from breakglass_host.containers import engine, facts, reading
 from breakglass_host.proposed import Proposed
@@ -130,7 +131,11 @@ def test_a_short_id_is_resolved_to_the_whole_one(world: PodmanWorld) -> None:
     whole = world.inspect(name)["Id"]
     steps = world.steps(whole[:12])
 
-    assert {whole: world.cgroup(name)} == steps[STOP].target.params["cgroups"]
+    signed = {"id": whole, "cgroup": world.cgroup(name), "restart": "no"}
+    assert [signed] == steps[STOP].target.params["containers"]
+    assert steps[STOP].target == decode(
+        Resource, parse(canonical(encode(steps[STOP].target)), where="plan", max_bytes=9999), where="plan"
+    )
     world.do(steps[STOP])
     assert "exited" == world.status(name)
 
@@ -189,8 +194,7 @@ def test_a_signed_target_of_another_form_is_refused() -> None:
     params: dict[str, Json] = {
         "engine": "podman",
         "name": "bot",
-        "cgroups": {ID: "/../x"},
-        "policies": {},
+        "containers": [{"id": ID, "cgroup": "/../x", "restart": "no"}],
         "limit": "",
     }
 

@@ -116,8 +116,10 @@ def _target(found: _Found) -> Resource:
     params: dict[str, Json] = {
         "engine": found.engine.name,
         "name": found.name,
-        "cgroups": {one.id: reading.own_cgroup(one) for one in found.containers},
-        "policies": {one.id: one.restart for one in found.containers},
+        "containers": [
+            {"id": one.id, "cgroup": reading.own_cgroup(one), "restart": one.restart}
+            for one in found.containers
+        ],
         "limit": f"{limits[0]}: it has the executor's own privilege"[:400] if limits else "",
     }
     return Resource("container", found.label, f"container {found.label}", params)

@@ -78,7 +78,7 @@ def named(resource: Resource) -> Named:
         engine, name = parse(f"{params.get('engine')}:{params.get('name')}")
     except ProviderError as error:
         raise MalformedInput(error.what, where=resource.id) from error
-    cgroups, policies = (_texts(params.get(key), resource.id) for key in ("cgroups", "policies"))
+    cgroups, policies = (_texts(params.get("containers"), key, resource.id) for key in ("cgroup", "restart"))
     if any(path and tree.complaint(path) for path in cgroups.values()):
         raise MalformedInput("a cgroup is not a plain v2 path", where=resource.id)
     return Named(engine, name, cgroups, policies)
@@ -207,10 +207,16 @@ def _with_kernel(one: Seen, path: str, hierarchy: Hierarchy | None) -> Seen:
     )
 
 
-def _texts(value: Json, where: str) -> dict[str, str]:
-    if not isinstance(value, Mapping):
+def _texts(value: Json, key: str, where: str) -> dict[str, str]:
+    """Return one word of each signed container by its id; keys of a plan are words of ours, never ids."""
+    if not isinstance(value, list | tuple):
         raise MalformedInput("the signed containers are not listed", where=where)
-    found = {key: text for key, text in value.items() if ID.fullmatch(key) and isinstance(text, str)}
+    pairs = [(one.get("id"), one.get(key)) for one in value if isinstance(one, Mapping)]
+    found = {
+        name: text
+        for name, text in pairs
+        if isinstance(name, str) and ID.fullmatch(name) and isinstance(text, str)
+    }
     if len(found) != len(value):
         raise MalformedInput("a signed container has no id", where=where)
     return found
