@@ -166,7 +166,15 @@ def test_what_has_no_json_form_is_not_written(value: object) -> None:
 
 def test_a_plan_whose_numbers_do_not_fit_is_refused() -> None:
     """Each index points at something that exists, and no step waits for a later one."""
-    reach = {"n": 0, "provider": "host", "distribution": "b 1", "scope": "s", "endpoints": [], "settings": {}}
+    reach = {
+        "n": 0,
+        "provider": "host",
+        "distribution": "b 1",
+        "scope": "s",
+        "endpoints": [],
+        "settings": {},
+        "runner": "",
+    }
     step = {
         "n": 0,
         "reach": 0,
