@@ -25,7 +25,7 @@ from breakglass.model.plan import Plan
 from breakglass.usecases.drill import Outcome
 from breakglass.usecases.inspect import read_report
 from breakglass.verify.judge import assess
-from tests.drill.real_drill import ROOT, Ran, drill, need_a_place, place
+from tests.drill.real_drill import ROOT, Ran, drill, need_a_place, overtaken, place
 from tests.project import test_readme
 
 CHANNELS = {"exfiltrate", "feed", "refund", "tickets", "wire"}
@@ -89,6 +89,8 @@ def test_every_step_was_proven_and_has_its_four_instants(report: dict[str, Any])
     } <= actions or "host.process.stop_tree" in actions
     assert {"oauth.token.revoke", "oauth.client.disable", "host.evidence.snapshot"} <= actions
     for step in report["steps"]:
+        if overtaken(step):
+            continue
         assert "contained" == step["verdict"], step
         assert step["requested_at"] <= step["read_back_at"] <= step["proven_at"], step
     assert [] == report["open"] or {"contained"} == {item["verdict"] for item in report["open"]}
