@@ -184,7 +184,7 @@ def _processes(here: Place) -> list[str]:
 
 def overtaken(step: Mapping[str, Any]) -> bool:
     """Return whether a step may end as overtaken: the rules of a unit go when systemd removes its cgroup."""
-    return bool(step["action"] == "host.nft.cut_egress" and "unit:" in step["target"])
+    return bool(step["action"] == "host.nft.cut_egress" and "unit:" in step["target"]["id"])
 
 
 def by_provider(report: Mapping[str, Any]) -> dict[str, Any]:
