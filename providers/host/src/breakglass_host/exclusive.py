@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import stat
+import threading
 from collections.abc import Collection, Iterable
 from pathlib import Path
 
@@ -20,6 +21,8 @@ NOBODY = 65534
 """The uid that stands for everybody who has none here (user_namespaces(7))."""
 PROBE_CGROUP = "breakglass-probe"
 """Where our own probe runs, below the agent's cgroup."""
+OWN_PROBE = threading.Lock()
+"""Held while a program of ours runs as the agent's user: until it has ended it looks like a neighbour."""
 _SCHEDULERS = frozenset({"cron", "crond", "atd", "anacron"})
 _LOGINS = frozenset({"sshd", "sshd-session", "login"})
 
@@ -119,7 +122,7 @@ def uid_is_shared(hierarchy: Hierarchy | None, wanted: Tree, table: Table) -> tu
         if one.pid in known or not one.alive or uid not in procfs.uids(one.pid):
             continue
         keeper = _keeper(one, uid, table, wanted.units)
-        if keeper and _is_still_outside(one, wanted):
+        if keeper and not _was_own_probe(one, table) and _is_still_outside(one, wanted):
             return (f"user {uid}: process {one.pid} ({one.name}) belongs to {keeper}",)
     return ()
 
@@ -133,6 +136,14 @@ def _anchored(hierarchy: Hierarchy | None, wanted: Tree, table: Table) -> set[in
     if (root := wanted.root) is not None:
         known.add(root.pid)
     return procfs.descendants(table, known)
+
+
+def _was_own_probe(one: Process, table: Table) -> bool:
+    """Wait until no probe of ours runs; return whether the process went with it."""
+    if os.getpid() not in procfs.ancestors(table, one.pid):
+        return False
+    with OWN_PROBE:
+        return not procfs.is_same(one)
 
 
 def _is_still_outside(one: Process, wanted: Tree) -> bool:

@@ -23,7 +23,7 @@ from breakglass.model.action import (
 from breakglass.model.plan import NotTouched
 from breakglass.model.resource import Resource, State
 from breakglass.provider import Connection, Outcome, Proposal, Reversal
-from breakglass_host import as_agent, name_list, safepath, tree
+from breakglass_host import as_agent, exclusive, name_list, safepath, tree
 from breakglass_host.name_list import Lists
 from breakglass_host.proposed import Proposed
 
@@ -182,7 +182,7 @@ def _is_system(resource: Resource) -> bool:
 
 def _ask(program: tuple[str, ...], uid: int, gid: int) -> str | None:
     """Run a program as a user and return what it says; None: it did not answer in time."""
-    with contextlib.suppress(subprocess.TimeoutExpired, ProviderError):
+    with exclusive.OWN_PROBE, contextlib.suppress(subprocess.TimeoutExpired, ProviderError):
         done = subprocess.run(  # noqa: S603 - a fixed program, with no argument from outside
             program,
             check=False,

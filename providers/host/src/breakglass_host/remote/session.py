@@ -16,6 +16,8 @@ from breakglass_host.remote.link import Cut, Link
 
 PATIENCE_S = 20.0
 """So long one call waits for the connection to come back."""
+FIRST_PATIENCE_S = 4.0
+"""So long after the beginning a first connection that failed is tried again: others wait for the plan."""
 _FIRST_BACK_OFF_S, _LONGEST_BACK_OFF_S = 0.1, 2.0
 _CHANGES = frozenset(("apply", "revert"))
 
@@ -29,14 +31,15 @@ class Session:
     def __init__(
         self, open_link: Open, host: str, *, within_s: float, patience_s: float = PATIENCE_S
     ) -> None:
-        """Connect for the first time. Raises Denied, Unsupported or Unreachable."""
+        """Connect, again if that is cut at once. Raises Denied, Unsupported or Unreachable."""
         self._open = open_link
         self._host = host
         self._patience_s = patience_s
         self._changed = threading.Condition()
         self._connecting = False
         self._closed = False
-        self._link: Link | None = open_link(within_s)
+        now_s = time.monotonic()
+        self._link: Link | None = self._again(now_s + within_s, now_s + min(within_s, FIRST_PATIENCE_S))
 
     @property
     def host(self) -> str:
@@ -97,7 +100,7 @@ class Session:
                     raise Transient(f"{self._host} did not come back; {what} was not sent", where=self._host)
         link: Link | None = None
         try:
-            link = self._again(until_s)
+            link = self._again(until_s, until_s)
         except BreakglassError as error:
             raise self._failure(error, what, changes=changes) from error
         finally:
@@ -109,8 +112,8 @@ class Session:
                 late.close()
         return link
 
-    def _again(self, until_s: float) -> Link:
-        """Try until it answers or the time is over; what is refused is not tried again."""
+    def _again(self, until_s: float, begin_until_s: float) -> Link:
+        """Try until it answers; what is refused, or fails after `begin_until_s`, is not tried again."""
         back_off_s = _FIRST_BACK_OFF_S
         while True:
             try:
@@ -118,7 +121,7 @@ class Session:
             except (Denied, Unsupported):
                 raise
             except BreakglassError:
-                if self._closed or time.monotonic() + back_off_s >= until_s:
+                if self._closed or time.monotonic() + back_off_s >= begin_until_s:
                     raise
             time.sleep(back_off_s)
             back_off_s = min(_LONGEST_BACK_OFF_S, back_off_s * 2)
