@@ -122,7 +122,7 @@ def _machine(name: str, *, say: Callable[[str], None]) -> AgentMachine:
 
 CARD = Card(
     name="host",
-    summary="Linux: processes, cgroups, nftables, cron and at",
+    summary="Linux, here or over ssh: processes, nftables, systemd, accounts, containers, cron and at",
     capabilities=tuple(dict.fromkeys(spec.capability for spec in parts.SPECS)),
     settings=_SETTINGS,
     specs=parts.SPECS,
