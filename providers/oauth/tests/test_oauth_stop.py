@@ -105,7 +105,7 @@ def test_the_client_can_mint_until_it_is_disabled(agent: Agent, tmp_path: Path) 
     stop.run()
     (door,) = stop.plan.doors
 
-    assert f"client can mint at {agent.sandbox.issuer}" == door.name
+    assert f"client support-bot can mint at {agent.sandbox.issuer}" == door.name
     assert (Verdict.NOT_CONTAINED, ()) == (door.verdict, door.closed_by)
     assert agent.sandbox.effect("refund", second) == 200
 

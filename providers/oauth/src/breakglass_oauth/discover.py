@@ -202,7 +202,7 @@ def _disable(settings: OauthSettings, issuer: Issuer, notes: _Notes) -> Proposal
 def _can_mint(settings: OauthSettings, agent: AgentRef) -> Door:
     return Door(
         kind=DoorKind.CAN_MINT,
-        name=f"client can mint at {settings.issuer}",
+        name=f"client {settings.client_id} can mint at {settings.issuer}",
         reason=f"only the named tokens are revoked: {settings.client_id} may hold others, or mint new ones",
         remedy=f"disable {settings.client_id} at {settings.issuer}",
         owner=agent.owner,
