@@ -19,7 +19,7 @@ from breakglass.provider import Provider
 from breakglass.usecases.side_by_side import side_by_side
 from breakglass.verify.judge import proven
 
-LAST_READ_S = 15.0
+LAST_READ_S = 25.0
 TRIES = 3
 PAUSE_S = 0.3
 

@@ -18,7 +18,7 @@ from breakglass.shape import encode
 from breakglass.usecases.side_by_side import side_by_side
 from breakglass.verify.judge import UNREAD, Found
 
-REDISCOVERY_S = 15.0
+REDISCOVERY_S = 25.0
 _KIND = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@:/-]{0,127}", re.ASCII)
 
 

@@ -119,9 +119,14 @@ class KillTree:
         """Contained: populated 0 and nothing of the agent left."""
         return judge_ended(resource, state)
 
-    def revert(self, resource: Resource, before: State, now: State) -> Reversal:  # noqa: ARG002 - the port's signature
-        """Say what cannot be brought back; the freeze's own undo removes the empty hold."""
-        return ended(before, now)
+    def revert(self, resource: Resource, before: State, now: State) -> Reversal:
+        """Say what cannot be brought back; the hold goes where this step, and no freeze, made it."""
+        wanted, found = tree.of(resource), ended(before, now)
+        if not flag(now, wanted.hold, "exists") or flag(before, wanted.hold, "exists"):
+            return found
+        gone = hold.hierarchy_of(wanted).remove(wanted.hold)
+        outcome = Outcome.RESTORED if gone else Outcome.DRIFTED
+        return Reversal({**found.objects, f"cgroup:{wanted.hold}": outcome}, found.reason)
 
     def probe(self, resource: Resource) -> Judgement | None:  # noqa: ARG002 - the port's signature
         """Return None: there is nobody left to try."""
