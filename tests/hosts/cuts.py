@@ -71,7 +71,8 @@ class Cut:
                 return
             self.hit = on.eye.waiting()
             self.made_s = time.monotonic()
-        on.wire.cut(self.kind, self.chance)
+        # Until it was connected once there is little patience: nobody has signed, or nothing was undone yet.
+        on.wire.cut(self.kind if on.eye.ups else Kind.CLOSED, self.chance)
 
     def over(self, on: Ground) -> None:
         """Find out how long it took until a new runner answered."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import time
 from collections import Counter
@@ -33,8 +34,12 @@ _VOLATILE = (
 )
 _VARIES = re.compile(
     r"inc-fleet-[0-9a-f]{8}|systemd-private-\S+|(?<=breakglass cgroup )\d+|packets \d+ bytes \d+"
+    r'|(?<=level 2 )("unified/system.slice/bot.service"|\d+)'
 )
-"""In what a machine tells after a stop: names that are new each time, inodes, counters."""
+"""In what a machine tells after a stop: names that are new each time, inodes, counters.
+
+A cgroup that systemd removed after the proof stands in a rule by its inode alone.
+"""
 _MOOT = ("does not matter any more", "moot")
 
 
@@ -96,6 +101,7 @@ class Ended:
 
     verdict: str
     steps: Mapping[int, tuple[str, str, str]]
+    """Verdict, grade and reason, as the report has them: it knows which no longer matter."""
     prior: Mapping[int, tuple[str, ...]]
     changed: tuple[str, ...]
     """What the stop left changed on the machine."""
@@ -119,22 +125,28 @@ def stop(on: Ground, ours: Fleet, cut: Cutting | None) -> Ended:
 
     on.eye.watch(cut.decide(on) if cut else lambda _sight: True)
     try:
-        _, done = ours.stop(planned=planned)
+        ours.stop(planned=planned)
     finally:
         if cut:
             cut.over(on)
     lasted_s, messages = time.monotonic() - signed_s, on.eye.seen
+    return ended_of(on, ours, messages=messages, lasted_s=lasted_s)
+
+
+def ended_of(on: Ground, ours: Fleet, *, messages: int = 0, lasted_s: float = 0.0) -> Ended:
+    """Look at everything: the record, the report, the machine."""
     wrong = [f"left running: {line}" for line in on.await_no_runner()]
     on.wire.release()
     histories = replay(read_journal(ours.incident.path / "journal.jsonl").records)
+    report = json.loads((ours.incident.path / "report.json").read_bytes())
     return Ended(
-        verdict=done.report.verdict.value,
-        steps={n: (one.verdict.value, one.grade.value, one.reason) for n, one in histories.items()},
+        verdict=report["verdict"],
+        steps={one["number"]: (one["verdict"], one["grade"], one["reason"]) for one in report["steps"]},
         prior={n: _prior(one.prior) for n, one in histories.items()},
         changed=_changed(on.before, lodger.look(on.machine)),
         messages=messages,
         lasted_s=lasted_s,
-        open=tuple(open_doors(done.report)),
+        open=tuple(f"{one['name']} {one['reason']}" for one in report["open"]),
         wrong=(*wrong, *record(ours)),
     )
 

@@ -64,6 +64,8 @@ class Eye:
     ups: list[tuple[int, float]] = field(default_factory=list)
     """When the runner of each connection answered for the first time."""
     clients: list[_Client] = field(default_factory=list)
+    deaf: bool = False
+    """The machine is not told that an executor died."""
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def watch(self, decide: Decide) -> None:
@@ -137,6 +139,8 @@ class Eye:
                     if self.decide(sight):
                         _write(target, len(one).to_bytes(HEADER, "big") + one)
                     self._forget(client, sight)
+        while way == TO_THERE and self.deaf:
+            time.sleep(0.05)
         with contextlib.suppress(OSError):
             if way == TO_THERE and client.process.stdin is not None:
                 os.close(source)
@@ -224,7 +228,7 @@ def eye(folder: Path) -> Iterator[Eye]:
     try:
         yield found
     finally:
-        found.decide = lambda _sight: True
+        found.decide, found.deaf = (lambda _sight: True), False
         with contextlib.suppress(OSError):
             listener.shutdown(socket.SHUT_RDWR)
         listener.close()
