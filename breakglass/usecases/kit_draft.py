@@ -274,8 +274,11 @@ who_can_stop: any two of the on-call responders; page support-platform
 # runbook: prompt-injection           # optional: of a stop that names none
 reach:                                # where it acts; breakglass providers show NAME lists the keys
   - provider: host
-    host: local
-    user: support-bot
+    host: ssh://breakglass@bot-7.example.com      # or: local
+    # of that machine (put its own here; another one is refused):
+    host_key: ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA
+    unit: support-bot.service
+    user: support-bot                 # an account that runs nothing but the agent
 tools:                                # what it can do elsewhere; without a step they stay open
   - name: refund
     effect: money                     # read, write, external, money or irreversible
