@@ -102,8 +102,11 @@ def test_the_sample_is_an_agent_once_it_is_copied(team: Team) -> None:
     sample = (team.folder / "agents" / "example.yaml.sample").read_text()
     (team.folder / "agents" / "support-bot.yaml").write_text(sample)
 
-    assert {"host": "local", "user": "support-bot"} == (
-        load_kit(team.folder, card, draft=True).agent("support-bot").reaches[0].settings
+    settings = load_kit(team.folder, card, draft=True).agent("support-bot").reaches[0].settings
+    assert ("ssh://breakglass@bot-7.example.com", "support-bot.service", "support-bot") == (
+        settings["host"],
+        settings["unit"],
+        settings["user"],
     )
 
 
