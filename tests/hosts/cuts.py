@@ -97,6 +97,8 @@ class AtCall:
     point: Point
     verb: str
     action: str = ""
+    most: int = 100
+    """So many cuts at most."""
     done: set[str] = field(default_factory=set)
     stopped: list[procfs.Process] = field(default_factory=list)
     """Runners that were stopped when the request reached them, until the next one has done something."""
@@ -120,7 +122,8 @@ class AtCall:
                 way = FROM_THERE if self.point is Point.NOT_TOLD else TO_THERE
                 if sight.way == FROM_THERE and sight.link > self.link:
                     self._let_go()
-                if sight.way != way or sight.action in self.done or self.action not in ("", sight.action):
+                is_due = len(self.done) < self.most and self.action in ("", sight.action)
+                if sight.way != way or sight.action in self.done or not is_due:
                     return True
                 self.done.add(sight.action)
                 self.link = sight.link
