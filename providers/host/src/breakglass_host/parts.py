@@ -22,6 +22,7 @@ from breakglass_host.actions import (
     snapshot,
     spool,
     ssh_keys,
+    standing_rights,
     sudo_drop_ins,
     triggers,
     unit_files,
@@ -101,6 +102,7 @@ OTHERS: tuple[Propose, ...] = (
     account_lock.propose,
     ssh_keys.propose,
     sudo_drop_ins.propose,
+    standing_rights.propose,
     linger.propose,
     login_sessions.propose,
 )

@@ -13,11 +13,15 @@ from breakglass_host.procfs import Process
 
 _HOST = {16: "CAP_SYS_MODULE", 17: "CAP_SYS_RAWIO", 19: "CAP_SYS_PTRACE", 21: "CAP_SYS_ADMIN"}
 _NETWORK = {12: "CAP_NET_ADMIN", 13: "CAP_NET_RAW"}
-_CONTAINER_SOCKETS = (
+CONTAINER_SOCKETS = (
     "/run/docker.sock",
     "/run/containerd/containerd.sock",
     "/run/podman/podman.sock",
     "/run/crio/crio.sock",
+    "/var/lib/incus/unix.socket",
+    "/var/lib/lxd/unix.socket",
+    "/var/snap/lxd/common/lxd/unix.socket",
+    "/run/libvirt/libvirt-sock",
 )
 _ENVIRONMENT, _HANGS = 128 * 1024, 3
 """So much of an environment is read: a process may say that its own is as large as its memory (prctl(2)),
@@ -59,7 +63,7 @@ def of(members: Collection[Process]) -> Privilege:
             (network if name == "CAP_NET_RAW" else host)[f"{names} holds {name}"] = None
         if not is_ours and (found := [name for bit, name in _NETWORK.items() if held >> bit & 1]):
             network[f"{names} holds {found[0]} in its own user namespace"] = None
-        for path in _reachable(one.pid, fields, _CONTAINER_SOCKETS):
+        for path in _reachable(one.pid, fields, CONTAINER_SOCKETS):
             host[f"{names} can reach the container socket {path}"] = None
         proxies.update(dict.fromkeys(_proxies(one.pid, fields, environments.of(one.pid))))
     environments.close()

@@ -21,6 +21,8 @@ from breakglass_host.patient import HangingRead, PatientReader
 
 _BEGIN, _END = b"-----BEGIN OPENSSH PRIVATE KEY-----", b"-----END"
 _MAGIC = b"openssh-key-v1\0"
+_KEY = (b"-----BEGIN ", b"ssh-", b"ecdsa-", b"sk-", b"PuTTY-User-Key-File")
+_NO_KEYS = {"authorized_keys", "authorized_keys2", "known_hosts", "known_hosts.old", "config"}
 _MAX_KEY, _MAX_KEYS, _MAX_ACCOUNTS = 64 * 1024, 1000, 5000
 _MAX_FILE, _HANGS = 1024 * 1024, 3
 """A pipe, or a file on a server that is gone, may never answer."""
@@ -35,7 +37,7 @@ def elsewhere(account: Account) -> tuple[list[tuple[str, str, str]], list[str]]:
     """Return which of its keys open another account (key, account, file), and the files that hang."""
     held: dict[bytes, str] = {}
     for name, data in _files(account):
-        for blob in (*public_half(data), *(data.split()[1:2] if name.endswith(".pub") else ())):
+        for blob in (*public_half(data), *(data.split()[1:2] if not data.startswith(_BEGIN) else ())):
             held.setdefault(blob, name)
     found, hanging = [], list[str]()
     reader = PatientReader(largest=_MAX_FILE)
@@ -73,18 +75,24 @@ def public_half(data: bytes) -> Iterator[bytes]:
     yield base64.b64encode(raw[at + 8 : at + 8 + size])
 
 
+def _usual_first(name: str) -> tuple[bool, str]:
+    return not name.startswith("id_"), name
+
+
 def _files(account: Account) -> list[tuple[str, bytes]]:
-    """Read what is named like a key, without following a link and without waiting for anybody."""
+    """Read what is a key, or is named like one, without following a link and without waiting for anybody."""
     found = []
     try:
         with safepath.folder(sshd.settled(f"{account.home}/.ssh", account)[0]) as at:
-            for name in sorted(one for one in vault.names(at) if one.startswith("id_"))[:_MAX_KEYS]:
+            for name in sorted(set(vault.names(at)) - _NO_KEYS, key=_usual_first)[:_MAX_KEYS]:
                 try:
                     about = inode.read(name, at)
                     data = inode.content(name, at, about, _MAX_KEY) if about else None
                 except (OSError, ProviderError):
                     data = None
-                found.append((name, data or b""))
+                # The agent chooses the names: what is called otherwise counts by what is in it.
+                if name.startswith("id_") or (data or b"").startswith(_KEY):
+                    found.append((name, data or b""))
     except OSError:
         return []
     return found

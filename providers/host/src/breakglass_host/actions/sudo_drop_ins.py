@@ -5,7 +5,6 @@ from __future__ import annotations
 import grp
 import pwd
 from collections.abc import Mapping
-from pathlib import Path
 
 from breakglass.canon import Json
 from breakglass.errors import ProviderError
@@ -22,7 +21,7 @@ from breakglass.model.action import (
 from breakglass.model.plan import Door, DoorKind, NotTouched
 from breakglass.model.resource import Resource, State
 from breakglass.provider import Connection, Outcome, Proposal, ProposedDoor, Reversal
-from breakglass_host import procfs, safepath, setaside
+from breakglass_host import safepath, setaside
 from breakglass_host.accounts import account as accounts
 from breakglass_host.accounts import folder_times, programs, sudo_claims, sudo_rules
 from breakglass_host.accounts.account import Account
@@ -168,24 +167,7 @@ def _said(found: Account) -> tuple[NotTouched, ...]:
     """Name what else gives rights to whoever runs as the account: its processes end, no new one starts."""
     names = sorted(set(subject(found).groups) & set(_STRONG_GROUPS))
     why = "it gives rights to what runs as the account: its processes end, and logins are refused"
-    groups = tuple(NotTouched(f"membership of {found.name} in group {name}", why) for name in names)
-    return (*groups, *(NotTouched(path, why) for path in _other_rules(found)))
-
-
-def _other_rules(found: Account) -> list[str]:
-    """Return doas and polkit files that name the account."""
-    folders = (
-        "/etc/polkit-1/rules.d",
-        "/etc/polkit-1/localauthority",
-        "/usr/share/polkit-1/rules.d",
-        "/etc/doas.d",
-    )
-    paths = [Path("/etc/doas.conf")]
-    for folder in folders:
-        paths += sorted(path for path in Path(folder).rglob("*") if path.is_file())
-    word = found.name.encode()
-    named = [path for path in paths if word in (procfs.read(str(path)) or b"").replace(b'"', b" ").split()]
-    return [safepath.shown(str(path))[:500] for path in named]
+    return tuple(NotTouched(f"membership of {found.name} in group {name}", why) for name in names)
 
 
 def _door(found: Account, path: str, why: str, closed_by: tuple[str, ...]) -> ProposedDoor:
