@@ -15,6 +15,7 @@ from pathlib import Path
 from breakglass_host import procfs, subuid
 from breakglass_host.cgroup import Hierarchy, is_at_or_below
 from breakglass_host.procfs import Process, Table
+from breakglass_host.systemd import unit_name
 from breakglass_host.tree import Tree
 
 NOBODY = 65534
@@ -178,7 +179,8 @@ def _keeper(one: Process, uid: int, table: Table, units: tuple[str, ...] = ()) -
     own = procfs.cgroup(one.pid) or ""
     unit = next((part for part in own.split("/") if part.endswith(".service")), "")
     known = {"cron.service", "crond.service", "atd.service", f"user@{uid}.service", *units}
-    return unit if unit and unit not in known else ""
+    is_known = unit in known or any(unit_name.instance_of(unit, one) for one in units if "@." in one)
+    return unit if unit and not is_known else ""
 
 
 def root_is_protected(wanted: Tree, table: Table) -> tuple[str, ...]:

@@ -41,7 +41,8 @@ def resolve(settings: JsonObject, incident: str) -> Resolved:
     """Reduce what the inventory names to what holds nothing but the agent."""
     wanted, table, hierarchy = tree.named(settings), procfs.scan(), cgroup.find()
     own, without = ("", "") if wanted.cgroup else relations.tree_cgroup(settings)
-    wanted = replace(wanted, cgroup=wanted.cgroup or own)
+    units = relations.kept_by(settings) if wanted.uid is not None and wanted.units else ()
+    wanted = replace(wanted, cgroup=wanted.cgroup or own, units=units or wanted.units)
     if cgroup.writable() is not None:
         wanted = replace(wanted, hold=tree.hold_path(wanted.name, incident))
     foreign = exclusive.root_is_foreign(wanted)

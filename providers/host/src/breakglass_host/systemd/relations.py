@@ -61,6 +61,9 @@ def find(settings: Mapping[str, Json]) -> Units:
     reasons = {name: _why_not(name) for name in named(settings)}
     good = [name for name, why in reasons.items() if not why]
     refused = [f"unit {name}: {why}" for name, why in reasons.items() if why]
+    started, foreign = _started_by(good)
+    good += started
+    refused += foreign
     own = closed_over(good)
     work = [name for name in own if unit_name.suffix(name) in unit_name.WORKLOADS]
     triggers: set[str] = {name for name in own if unit_name.suffix(name) in unit_name.TRIGGERS} | set(
@@ -77,6 +80,38 @@ def find(settings: Mapping[str, Json]) -> Units:
         tuple(refused),
         tuple(on),
     )
+
+
+def kept_by(settings: Mapping[str, Json]) -> tuple[str, ...]:
+    """Return every unit whose processes are the agent's and no neighbour's; empty: systemd does not say."""
+    if systemctl.absent():
+        return ()
+    try:
+        good = [name for name in named(settings) if not unit_name.complaint(name)]
+        return tuple(dict.fromkeys((*good, *closed_over((*good, *_started_by(good)[0])))))
+    except BreakglassError:
+        return ()
+
+
+def _started_by(names: Iterable[str]) -> tuple[list[str], list[str]]:
+    """Return what named triggers start by their own name, and in words what else, which nobody named.
+
+    A trigger of the agent's may name any unit: one that bears another name may be a neighbour's.
+    """
+    given = list(names)
+    triggers = [name for name in given if unit_name.suffix(name) in unit_name.TRIGGERS]
+    own, foreign = [], []
+    for one in systemctl.show(triggers, ("Id", "Triggers")) if triggers else ():
+        stem = one["Id"].rpartition(".")[0]
+        for name in systemctl.names(one.get("Triggers", "")):
+            is_named = name in given or any(unit_name.instance_of(name, other) for other in given)
+            if is_named or name in canonical(other for other in given if not unit_name.is_template(other)):
+                continue
+            if name.rpartition(".")[0] == stem and not _why_not(name):
+                own.append(name)
+            else:
+                foreign.append(f"unit {name}: {one['Id']} starts it, and the inventory does not name it")
+    return own, foreign
 
 
 def refusal(name: str) -> str:
