@@ -48,8 +48,9 @@ def restore(context: StepContext, prior: Mapping[str, Json]) -> Routine:
 def _rounds(context: StepContext, before: State) -> Generator[Effect, object, Judgement | None]:
     action, target = context.action, context.step.target
     outcomes: dict[str, Outcome] = {}
-    why = f"still changing after {MAX_ROUNDS} rounds"
-    for round_ in range(context.past.rounds, context.past.rounds + MAX_ROUNDS):
+    round_, changing = context.past.rounds - 1, 0
+    while True:
+        round_ += 1
         if context.cancelled():
             return None
         now = yield from attempt(context, lambda: recordable(action.observe(target)))
@@ -65,11 +66,12 @@ def _rounds(context: StepContext, before: State) -> Generator[Effect, object, Ju
             done = yield from attempt(context, lambda now=now: action.revert(target, before, now))  # type: ignore[misc]  # mypy cannot infer a lambda with a default
         except InDoubt as error:
             # What was read before it is not what is there now: the next round reads again, then decides.
-            why = error.what
-            context.emit("retry", why)
+            # A connection may be cut any number of times: the step's own time alone bounds that.
+            context.emit("retry", error.what)
             if context.late():
-                break
+                return Judgement(Verdict.UNKNOWN, error.what, Grade.NONE)
             continue
+        changing += 1
         first = not outcomes
         # The first answer tells what was done; later ones only that nothing is left to do.
         outcomes = {**done.objects, **outcomes}
@@ -79,9 +81,8 @@ def _rounds(context: StepContext, before: State) -> Generator[Effect, object, Ju
             context.emit("read_back", done.reason)
         if all(outcome is not Outcome.RESTORED for outcome in done.objects.values()):
             return _judge(before, done, outcomes)
-        if context.late():
-            break
-    return Judgement(Verdict.UNKNOWN, why, Grade.NONE)
+        if changing >= MAX_ROUNDS or context.late():
+            return Judgement(Verdict.UNKNOWN, f"still changing after {changing} rounds", Grade.NONE)
 
 
 def _judge(before: State, last: Reversal, outcomes: Mapping[str, Outcome]) -> Judgement:

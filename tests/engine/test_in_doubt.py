@@ -31,7 +31,8 @@ class CutKeys:
 
     inner: DeactivateKeys
     is_done: bool
-    cuts: set[str] = field(default_factory=set)
+    times: int = 1
+    cuts: list[str] = field(default_factory=list)
 
     @property
     def spec(self) -> ActionSpec:
@@ -43,8 +44,8 @@ class CutKeys:
         return self.inner.observe(resource)
 
     def apply(self, resource: Resource, before: State, token: str) -> None:
-        """Lose the first answer."""
-        if "apply" in self.cuts or self.is_done:
+        """Lose the first answers."""
+        if self.cuts.count("apply") >= self.times or self.is_done:
             self.inner.apply(resource, before, token)
         self._cut("apply")
 
@@ -53,8 +54,8 @@ class CutKeys:
         return self.inner.judge(resource, state)
 
     def revert(self, resource: Resource, before: State, now: State) -> Reversal:
-        """Lose the first answer."""
-        if "revert" in self.cuts:
+        """Lose the first answers."""
+        if self.cuts.count("revert") >= self.times:
             return self.inner.revert(resource, before, now)
         if self.is_done:
             self.inner.revert(resource, before, now)
@@ -66,8 +67,8 @@ class CutKeys:
         return self.inner.probe(resource)
 
     def _cut(self, verb: str) -> None:
-        if verb not in self.cuts:
-            self.cuts.add(verb)
+        if self.cuts.count(verb) < self.times:
+            self.cuts.append(verb)
             raise InDoubt(f"the connection was cut during {verb}")
 
 
@@ -83,10 +84,10 @@ class CutProvider(FakeProvider):
         return self.made
 
 
-def cut_world(*, is_done: bool) -> tuple[FakeCloud, CutProvider]:
+def cut_world(*, is_done: bool, times: int = 1) -> tuple[FakeCloud, CutProvider]:
     """Return a cloud with one user, and its provider behind a connection that is cut."""
     cloud = FakeCloud(CLOCK, {"bot": {"key": True, "old": False}})
-    return cloud, CutProvider(cloud, None, {SPEC.name: CutKeys(DeactivateKeys(cloud), is_done)})
+    return cloud, CutProvider(cloud, None, {SPEC.name: CutKeys(DeactivateKeys(cloud), is_done, times)})
 
 
 def run(folder: Path, plan: Plan, provider: CutProvider, prior: dict[int, object] | None = None) -> object:
@@ -108,9 +109,11 @@ def verbs(cloud: FakeCloud) -> list[str]:
     return found
 
 
-def stop_and_restore(folder: Path, *, is_done: bool) -> tuple[FakeCloud, list[str], list[str]]:
-    """Stop and restore with one cut in each; return the calls of both."""
-    cloud, provider = cut_world(is_done=is_done)
+def stop_and_restore(
+    folder: Path, *, is_done: bool, times: int = 1
+) -> tuple[FakeCloud, list[str], list[str]]:
+    """Stop and restore with so many cuts in each; return the calls of both."""
+    cloud, provider = cut_world(is_done=is_done, times=times)
     plan = plan_for(provider)
     cloud.calls.clear()
     histories: dict[int, StepHistory] = run(folder / "stop", plan, provider)  # type: ignore[assignment]  # what replay gives
@@ -144,4 +147,12 @@ def test_a_change_that_was_not_made_is_made_after_a_new_read(tmp_path: Path) -> 
     assert ["observe", "observe", "apply", "observe"] == stopped[:4]
     assert "observe" == restored[0]
     assert ["observe", "observe", "revert"] == restored[:3]
+    assert {"bot": {"key": True, "old": False}} == cloud.users
+
+
+def test_an_undo_that_is_cut_again_and_again_goes_on_for_as_long_as_it_has_time(tmp_path: Path) -> None:
+    """Cuts count against the step's deadline, never against the rounds in which the world kept changing."""
+    cloud, _, restored = stop_and_restore(tmp_path, is_done=False, times=8)
+
+    assert ["observe"] * 9 + ["revert", "observe", "revert"] == restored
     assert {"bot": {"key": True, "old": False}} == cloud.users
