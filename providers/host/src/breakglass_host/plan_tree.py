@@ -26,7 +26,8 @@ FREEZE_WAIT_S = 5.0
 HEAD_START_S = 0.1
 """The freeze is one write, and what is frozen sends nothing: listing every socket beside it only slows it."""
 SNAPSHOT_WAIT_S = 20.0
-_DEADLINES = {"freeze": 10.0, "again": 30.0, "kill": 45.0, "egress": 50.0}
+_DEADLINES = {"freeze": 30.0, "again": 30.0, "kill": 45.0, "egress": 50.0}
+"""None is shorter than it takes to notice that a connection is silent, and to have another one."""
 _NO_COPY = 'it is only a shared process tree: "no copy left" cannot be proven'
 
 

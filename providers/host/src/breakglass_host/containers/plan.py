@@ -21,7 +21,7 @@ from breakglass_host.proposed import Proposed
 _ASK_S = 10.0
 _FREEZE_WAIT_S = 5.0
 _SNAPSHOT_WAIT_S = 20.0
-_DEADLINES = {"pause": 15.0, "policy": 20.0, "stop": 60.0}
+_DEADLINES = {"pause": 30.0, "policy": 30.0, "stop": 60.0}
 
 
 @dataclass(frozen=True, slots=True)
