@@ -22,7 +22,7 @@ MAX_LINE = 1000
 
 def line(text: str) -> str:
     """Return the text as one line of visible characters, cut where it is too long for a plan."""
-    shown = spelt_out(text)
+    shown = spelt_out(text[: MAX_LINE + 1])  # megabytes would take seconds that others wait for
     return shown if len(shown) <= MAX_LINE else f"{shown[: MAX_LINE - 8]} ... cut"
 
 
@@ -41,7 +41,9 @@ def readable(discovery: Discovery) -> Discovery:
     return replace(
         discovery,
         scope=line(discovery.scope),
-        principals=tuple(replace(item, id=line(item.id)) for item in discovery.principals),
+        principals=tuple(
+            replace(item, kind=line(item.kind), id=line(item.id)) for item in discovery.principals
+        ),
         proposals=tuple(proposals),
         doors=tuple(doors),
         not_touched=tuple(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -109,7 +110,16 @@ def prepare(
     folder.write("observations.json", observed)
     lay_out(site, folder, trusted)
     providers = {n: provider for n, (_, provider) in enumerate(used)}
+    _let_go(connected, used)
     return Prepared(plan, raw, folder, Connected(providers, connected.failures), trusted, late)
+
+
+def _let_go(connected: Connected, used: Used) -> None:
+    """Close what was connected and not planned, and wait for none: one of them may be hanging."""
+    kept = {n for n, _ in used}
+    for n, provider in connected.providers.items():
+        if n not in kept:
+            threading.Thread(target=Connected({n: provider}, {}).close, daemon=True).start()
 
 
 def lay_out(site: Site, folder: IncidentFolder, trusted: TrustedRoster) -> None:

@@ -19,8 +19,9 @@ from breakglass.model.resource import Resource
 from breakglass.provider import Connection, Discovery, EvidenceItem, Proposal, ProposedDoor
 from breakglass_host.remote import frames, rewrite
 from breakglass_host.remote.address import Address
+from breakglass_host.remote.allowance import Allowance
 from breakglass_host.remote.link import Cut, Link
-from breakglass_host.remote.serving import Allowance, Serving
+from breakglass_host.remote.serving import Serving
 from providers.host.tests.rig_b import connection
 
 PREAMBLE = """
@@ -204,7 +205,7 @@ def test_a_machine_closes_no_door_of_others() -> None:
 
     assert ("host ssh://root@Bot-7:22", (), "1" * 64) == (named.scope, named.endpoints, named.runner)
     assert ("file://bot-7/etc/key",) == named.proposals[0].withholds
-    assert ("deployer:unit/own.timer", "file://bot-7/a", "keyring://bot-7/a/b") == named.proposals[0].revokes
+    assert ("deployer:unit/own.timer",) == named.proposals[0].revokes
     assert "credential file /x on bot-7" == named.doors[0].door.name
 
 

@@ -30,6 +30,7 @@ _STAYS = (
     "breakglass_host.sandbox",
     "breakglass_host.visible",
     "breakglass_host.machine",
+    "breakglass_host.remote.allowance",
     "breakglass_host.remote.bundle",
     "breakglass_host.remote.host",
     "breakglass_host.remote.link",

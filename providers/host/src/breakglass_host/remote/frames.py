@@ -13,7 +13,7 @@ from breakglass.errors import MalformedInput
 
 MAX_MESSAGE = 48 * 1024 * 1024
 """A state may have 32 MiB (breakglass.model.resource); escapes make it longer."""
-MAX_VALUES = 4_000_000
+MAX_VALUES = 1_000_000
 """So many values at most: 48 MiB of empty lists would take gigabytes of memory."""
 MAX_NUMBER = 40
 HEADER = 4

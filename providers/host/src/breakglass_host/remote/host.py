@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
-from breakglass.canon import JsonObject, canonical
+from breakglass.canon import JsonObject, canonical, spelt_out
 from breakglass.errors import Denied, MalformedInput, ProviderError, Unreachable
 from breakglass.model.action import ActionSpec, Judgement
 from breakglass.model.plan import Step
@@ -23,10 +23,11 @@ from breakglass.shape import encode as plain
 from breakglass_host import parts
 from breakglass_host.remote import codec, rewrite
 from breakglass_host.remote.address import Address, parse_address, parse_host_key
+from breakglass_host.remote.allowance import Allowance
 from breakglass_host.remote.bundle import Bundle, bundle
 from breakglass_host.remote.link import Cut, Link
 from breakglass_host.remote.opening import open_link
-from breakglass_host.remote.serving import Allowance, Serving
+from breakglass_host.remote.serving import Serving
 from breakglass_host.remote.session import Session
 from breakglass_host.remote.ssh import Target
 
@@ -212,7 +213,8 @@ def _ask(session: Session, verb: str, action: str, args: Mapping[str, object], h
         return codec.decode(hint, answer, verb)
     except MalformedInput as error:
         raise ProviderError(
-            f"{session.host} answers {verb} with what cannot be read: {error}"[:500], where=session.host
+            spelt_out(f"{session.host} answers {verb} with what cannot be read: {error}"[:500]),
+            where=session.host,
         ) from error
 
 

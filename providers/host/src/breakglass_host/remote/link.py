@@ -28,16 +28,27 @@ STUCK_S = 20.0
 """So long a write may make no progress."""
 _READ = 1 << 18
 _KEPT_LINES = 8 * 1024
+_LARGE = 512 * 1024
+"""A piece of evidence, which is counted for itself, is smaller."""
+_LONG_ANSWERS = frozenset(("observe", "revert"))
+_LARGEST_OTHER = 1024 * 1024
+"""What is found on one machine must leave room in a plan for what others find."""
 
 
 class Cut(Exception):
     """The connection is gone; what was asked may or may not have been done."""
+
+    def __init__(self, why: str, *, is_foul: bool = False) -> None:
+        """Say why; `is_foul`: the other side sent what no runner of ours would."""
+        super().__init__(why)
+        self.is_foul = is_foul
 
 
 @dataclass(slots=True)
 class _Waiter:
     done: threading.Event = field(default_factory=threading.Event)
     answer: Message | None = None
+    largest: int = _LARGEST_OTHER
 
 
 class Link:
@@ -60,6 +71,7 @@ class Link:
         self._sending = threading.Lock()
         self._waiters: dict[int, _Waiter] = {}
         self._why = ""
+        self._is_foul = False
         self._pings = 0
         self._frames = frames.Frames()
         self._reader = threading.Thread(target=self._read, args=(first,), daemon=True, name=f"ssh {host}")
@@ -97,7 +109,8 @@ class Link:
         """
         number = next(self._numbers)
         of = {"id": number, "verb": verb, "action": action, "args": args}
-        found = self._ask(number, {"k": "call", "of": of}, None)
+        largest = frames.MAX_MESSAGE if verb in _LONG_ANSWERS else _LARGEST_OTHER
+        found = self._ask(number, {"k": "call", "of": of}, None, largest)
         if "error" in found:
             try:
                 raise faults.from_host(found["error"], self._host)
@@ -114,8 +127,10 @@ class Link:
         self._cut("it was closed")
         self._reader.join(5.0)
 
-    def _ask(self, number: int, message: Message, within_s: float | None) -> Message:
-        waiter = _Waiter()
+    def _ask(
+        self, number: int, message: Message, within_s: float | None, largest: int = _LARGEST_OTHER
+    ) -> Message:
+        waiter = _Waiter(largest=largest)
         with self._lock:
             if self._why:
                 raise Cut(self._why)
@@ -127,7 +142,7 @@ class Link:
             with self._lock:
                 self._waiters.pop(number, None)
         if waiter.answer is None:
-            raise Cut(self._why or f"no answer within {within_s:.0f} s")
+            raise Cut(self._why or f"no answer within {within_s:.0f} s", is_foul=self._is_foul)
         return waiter.answer
 
     def _send(self, message: Message) -> None:
@@ -161,6 +176,7 @@ class Link:
             self._take(first)
             self._loop()
         except MalformedInput as error:
+            self._is_foul = True
             self._cut(f"it sends what is not of the protocol: {error.what}")
         except Exception as error:  # noqa: BLE001 - whatever it was, nobody may wait for ever
             self._cut(f"{type(error).__name__}: {error}")
@@ -193,20 +209,30 @@ class Link:
 
     def _take(self, data: bytes) -> None:
         for one in self._frames.feed(data):
+            if len(one) > _LARGE:  # before it costs anything
+                self._serving.hear(len(one))
             message = frames.unpack(one)
             kind = message.get("k")
             if kind in ("answer", "hello"):
-                number = message.get("id") if kind == "answer" else 0
-                with self._lock:
-                    waiter = self._waiters.get(number) if isinstance(number, int) else None
-                    if waiter is None or waiter.answer is not None:
-                        raise MalformedInput("an answer to what was not asked")
-                    waiter.answer = message
-                waiter.done.set()
+                if len(one) <= _LARGE:
+                    self._serving.hear(len(one))
+                self._deliver(message, len(one))
             elif kind == "pong" and self._pings > 0:
                 self._pings -= 1
             else:
                 self._serving.take(message, self._send)
+
+    def _deliver(self, message: Message, size: int) -> None:
+        """Give an answer to who asked. Raises MalformedInput: nobody did, or it is too long."""
+        number = message.get("id") if message.get("k") == "answer" else 0
+        with self._lock:
+            waiter = self._waiters.get(number) if isinstance(number, int) else None
+            if waiter is None or waiter.answer is not None:
+                raise MalformedInput("an answer to what was not asked")
+            if size > waiter.largest:
+                raise MalformedInput(f"an answer of {size} bytes")
+            waiter.answer = message
+        waiter.done.set()
 
     def _ping(self) -> None:
         """Say that we are there, unless something is being said right now."""

@@ -15,7 +15,7 @@ from breakglass.provider import Discovery, Proposal, ProposedDoor
 from breakglass_host.remote.address import Address
 
 MAX_PROPOSALS, MAX_OTHERS = 256, 1000
-LONGEST_S = 600.0
+LONGEST_S = 120.0
 CLOCK_TOLERANCE_S = 5.0
 
 
@@ -69,11 +69,11 @@ def _proposal(one: Proposal, address: Address, own: frozenset[str]) -> Proposal:
     if any(time is not None and not 0 <= time <= LONGEST_S for time in times):
         raise ProviderError(f"it proposes a step that takes more than {LONGEST_S:.0f} s", where=str(address))
     withholds = (_own_name(name, address.bare) for name in one.withholds)
-    revokes = (name if name in own else _own_name(name, address.bare) for name in one.revokes)
     return replace(
         one,
         withholds=tuple(name for name in withholds if name),
-        revokes=tuple(name for name in revokes if name),
+        # A credential is revoked where it was issued, never by the machine that its copy lies on.
+        revokes=tuple(name for name in one.revokes if name in own),
     )
 
 

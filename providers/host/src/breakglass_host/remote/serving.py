@@ -11,43 +11,22 @@ import binascii
 import contextlib
 import queue
 import threading
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+import time
+from collections.abc import Callable, Iterator
 from functools import partial
 
 from breakglass.canon import Json, spelt_out
 from breakglass.errors import Denied, MalformedInput, ProviderError
 from breakglass.provider import Connection
-from breakglass_host.remote import codec, faults
+from breakglass_host.remote import codec, faults, frames
+from breakglass_host.remote.allowance import Allowance
 from breakglass_host.remote.frames import Message
 from breakglass_host.remote.ports import PIECE, WINDOW
 
 MAX_ASKS = 64
-MAX_EVIDENCE = 4 * 1024**3
 _MAX_SOURCE = 500
-
-
-@dataclass(slots=True)
-class Allowance:
-    """What one machine may still do, over all connections of one run."""
-
-    evidence_left: int = MAX_EVIDENCE
-    commitments: set[str] = field(default_factory=set)
-    """Of sealed state that came from it or was sent to it."""
-    has_acted: bool = False
-    """Something may have been changed there."""
-
-    def allow(self, value: object) -> None:
-        """Let it ask for every sealed object that `value`, which is sent to it, refers to."""
-        if isinstance(value, Mapping):
-            commitment = value.get("commitment")
-            if isinstance(commitment, str):
-                self.commitments.add(commitment)
-            for one in value.values():
-                self.allow(one)
-        elif isinstance(value, list | tuple):
-            for one in value:
-                self.allow(one)
+_LONGEST_NAME = 4096
+"""Of a piece of evidence, its source, or what is sealed: paths."""
 
 
 class Serving:
@@ -61,6 +40,10 @@ class Serving:
         self._streams: dict[int, queue.SimpleQueue[bytes | _CutShort | None]] = {}
         self._waiting: dict[int, int] = {}
         self._asked = 0
+
+    def hear(self, size: int) -> None:
+        """Count what the machine says. Raises MalformedInput: it says too much."""
+        self._allowance.hear(size, time.monotonic())
 
     def take(self, message: Message, reply: Callable[[Message], None]) -> None:
         """Take one message of the runner; never waits for the disk.
@@ -101,7 +84,7 @@ class Serving:
                 self._waiting[number] = 0
                 run = partial(self._evidence, name, source, self._chunks(number, stream, reply))
             case "sealed.put":
-                data = base64.b64decode(_text(message, "data"))
+                data = base64.b64decode(_text(message, "data", frames.MAX_MESSAGE))
                 run = partial(self._seal, _text(message, "label"), data)
             case "sealed.get":
                 run = partial(self._unseal, message.get("reference"))
@@ -121,7 +104,9 @@ class Serving:
 
     def _evidence(self, name: str, source: str, chunks: Iterator[bytes]) -> object:
         path = f"{self._folder}/{name}"
-        return codec.encode(self._connection.evidence.put(path, spelt_out(source)[:_MAX_SOURCE], chunks))
+        self._allowance.item()
+        shown = spelt_out(source[:_MAX_SOURCE])[:_MAX_SOURCE]
+        return codec.encode(self._connection.evidence.put(path, shown, chunks))
 
     def _chunks(
         self,
@@ -132,14 +117,13 @@ class Serving:
         while (piece := stream.get()) is not None:
             if isinstance(piece, _CutShort):
                 raise ProviderError("evidence was cut short: the host sent no more", where="evidence")
-            self._allowance.evidence_left -= len(piece)
-            if self._allowance.evidence_left < 0:
-                raise ProviderError(f"more evidence than {MAX_EVIDENCE} bytes of one host", where="evidence")
+            self._allowance.evidence(len(piece))
             yield piece
             self._waiting[number] -= 1
             reply({"k": "more", "ask": number})
 
     def _seal(self, label: str, data: bytes) -> object:
+        self._allowance.seal(label, len(data))
         # Two machines have files of the same name: each is kept under its own.
         found = self._connection.sealed.put(f"{self._folder} {label}", data)
         self._allowance.allow(found)
@@ -157,10 +141,10 @@ class _CutShort:
     """Stands in a stream where it ends too early."""
 
 
-def _text(message: Message, key: str) -> str:
+def _text(message: Message, key: str, longest: int = _LONGEST_NAME) -> str:
     value = message.get(key)
-    if not isinstance(value, str):
-        raise MalformedInput(f"{key} is no text")
+    if not isinstance(value, str) or len(value) > longest:
+        raise MalformedInput(f"{key} is no text" if not isinstance(value, str) else f"{key} is too long")
     return value
 
 

@@ -19,6 +19,8 @@ PATIENCE_S = 20.0
 FIRST_PATIENCE_S = 4.0
 """So long after the beginning a first connection that failed is tried again: others wait for the plan."""
 _FIRST_BACK_OFF_S, _LONGEST_BACK_OFF_S = 0.1, 2.0
+MOST_FOULS = 2
+"""So often a machine may send what no runner of ours would; each time costs the executor work."""
 _CHANGES = frozenset(("apply", "revert"))
 
 Open = Callable[[float], Link]
@@ -38,6 +40,7 @@ class Session:
         self._changed = threading.Condition()
         self._connecting = False
         self._closed = False
+        self._fouls = 0
         now_s = time.monotonic()
         self._link: Link | None = self._again(now_s + within_s, now_s + min(within_s, FIRST_PATIENCE_S))
 
@@ -62,10 +65,16 @@ class Session:
         until_s = time.monotonic() + self._patience_s
         what = f"{verb} {action}".strip()
         while True:
+            if self._fouls > MOST_FOULS:
+                raise ProviderError(
+                    f"{self._host} is not listened to any more: it sends what no runner of ours would",
+                    where=self._host,
+                )
             link = self._live(until_s, what, changes=verb in _CHANGES)
             try:
                 return link.call(verb, action, args)
             except Cut as cut:
+                self._fouls += cut.is_foul
                 if verb in _CHANGES:
                     raise InDoubt(
                         f"connection to {self._host} was cut during {what} ({cut}): whether it was done is"
