@@ -60,3 +60,51 @@ def test_what_a_named_timer_starts_under_another_name_is_a_door(host: Machine) -
 
     assert 1 == len([one for one in doors if "other.service" in one])
     assert "other.service" not in steps["host.systemd.stop_units"]
+
+
+def undone(host: Machine, units: list[str], between: str) -> dict[str, str]:
+    """Stop the units, let somebody work on them, undo it; return the outcomes of the undo."""
+    settings = {"user": "bot", "unit": units[0], "units": units[1:]}
+    provider = connect_to(host, settings)
+    try:
+        outcomes: dict[str, str] = {}
+        priors = []
+        for one in provider.discover().proposals:
+            if one.action in ("host.systemd.mask_units", "host.systemd.stop_triggers"):
+                action = provider.actions[one.action]
+                before = action.observe(one.target)
+                action.apply(one.target, before, "token")
+                priors.append((action, one.target, before))
+        host.run("systemctl stop " + " ".join(units))
+        host.run(between)
+        for action, target, before in sorted(priors, key=lambda one: "trigger" in one[0].spec.name):
+            done = action.revert(target, before, action.observe(target))
+            outcomes |= {key: str(value) for key, value in done.objects.items()}
+        return outcomes
+    finally:
+        provider.close()
+
+
+def test_what_was_disabled_meanwhile_is_not_started_by_the_undo(host: Machine) -> None:
+    """A person turned it off while it was stopped: that counts, and it is told."""
+    host.run(
+        "printf '[Install]\\nWantedBy=multi-user.target\\n' | tee -a /etc/systemd/system/bot.service"
+        " >>/etc/systemd/system/tick.timer; systemctl enable --now bot.service tick.timer"
+    )
+    off = "rm /etc/systemd/system/multi-user.target.wants/bot.service; rm /etc/systemd/system/*/tick.timer"
+    found = undone(host, ["bot.service", "tick.timer", "tick.service"], off)
+
+    assert ("drifted", "drifted") == (found["run:bot.service"], found["run:tick.timer"])
+    assert "active" not in host.run("systemctl is-active bot tick.timer", check=False).stdout.split()
+
+
+def test_what_somebody_put_in_the_place_of_a_mask_is_neither_removed_nor_started(host: Machine) -> None:
+    """It is theirs: the undo says that it was left alone, and does not go round in circles."""
+    mine = "/etc/systemd/system.control/bot.service"
+    text = "[Service]\\nExecStart=/bin/touch /run/started\\n"
+    new = f"rm {mine}; printf '{text}' >{mine}; systemctl daemon-reload"
+    found = undone(host, ["bot.service"], new)
+
+    assert "drifted" == found["unit:bot.service"]
+    assert "run:bot.service" not in found
+    host.run(f"test -f {mine}; test ! -e /run/started")

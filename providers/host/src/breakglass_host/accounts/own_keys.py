@@ -21,7 +21,8 @@ from breakglass_host.patient import HangingRead, PatientReader
 
 _BEGIN, _END = b"-----BEGIN OPENSSH PRIVATE KEY-----", b"-----END"
 _MAGIC = b"openssh-key-v1\0"
-_KEY = (b"-----BEGIN ", b"ssh-", b"ecdsa-", b"sk-", b"PuTTY-User-Key-File")
+_PUBLIC = (b"ssh-", b"ecdsa-", b"sk-")
+_KEY = (b"-----BEGIN ", b"PuTTY-User-Key-File", *_PUBLIC)
 _NO_KEYS = {"authorized_keys", "authorized_keys2", "known_hosts", "known_hosts.old", "config"}
 _MAX_KEY, _MAX_KEYS, _MAX_ACCOUNTS = 64 * 1024, 1000, 5000
 _MAX_FILE, _HANGS = 1024 * 1024, 3
@@ -30,7 +31,9 @@ _MAX_FILE, _HANGS = 1024 * 1024, 3
 
 def names(account: Account) -> list[str]:
     """Return the names of what may be private keys in the account's own folder."""
-    return [name for name, _ in _files(account) if not name.endswith(".pub")]
+    return [
+        name for name, data in _files(account) if not name.endswith(".pub") and not data.startswith(_PUBLIC)
+    ]
 
 
 def elsewhere(account: Account) -> tuple[list[tuple[str, str, str]], list[str]]:

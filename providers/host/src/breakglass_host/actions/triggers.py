@@ -99,6 +99,8 @@ class StopTriggers:
         outcomes = units_mask.unmask(found, before)
         _after_its_targets(resource)
         for name, unit in found.items():
+            if outcomes.get(f"unit:{name}") is Outcome.DRIFTED:
+                continue  # what somebody put there since is theirs to start
             if _was_on(resource, name, unit) and (done := _start(name, unit)) is not None:
                 outcomes[f"run:{name}"] = done
         return Reversal(outcomes, "timers, sockets and paths that were on are on again")
@@ -140,6 +142,8 @@ def _start(name: str, unit: Mapping[str, Json]) -> Outcome | None:
         return Outcome.ALREADY
     if now["LoadState"] != "loaded":
         return Outcome.ENDED
+    if unit_state.disabled_since(unit, now):
+        return Outcome.DRIFTED
     if isinstance(due := unit.get("due"), int) and due <= time.time():
         _skip_missed(name)
     if now["ActiveState"] == "failed":

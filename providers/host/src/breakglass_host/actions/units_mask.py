@@ -87,6 +87,8 @@ class MaskUnits:
         _sockets_first(resource)
         reasons = []
         for name, unit in found.items():
+            if outcomes.get(f"unit:{name}") is Outcome.DRIFTED:
+                continue  # what somebody put there since is theirs to start
             if (done := _run_again(name, unit)) is not None:
                 outcomes[f"run:{name}"], reason = done
                 reasons.append(f"{name} {reason}")
@@ -178,8 +180,8 @@ def _run_again(name: str, unit: Mapping[str, Json]) -> tuple[Outcome, str] | Non
         return None
     if now["ActiveState"] in _RAN:
         return Outcome.ALREADY, "runs"
-    if now["LoadState"] == "masked":
-        return Outcome.ALREADY, "is masked by others: it stays ended"
+    if (off := _turned_off(unit, now)) is not None:
+        return off
     if unit_name.suffix(name) == "scope" or now["LoadState"] != "loaded":
         return Outcome.ENDED, "has ended: whoever made it makes it again"
     if was == "activating" and unit.get("type") == "oneshot":
@@ -194,6 +196,15 @@ def _run_again(name: str, unit: Mapping[str, Json]) -> tuple[Outcome, str] | Non
     if late["ActiveState"] == "failed":
         return Outcome.CANNOT, "was started and failed"
     return Outcome.RESTORED, "is started again"
+
+
+def _turned_off(unit: Mapping[str, Json], now: systemctl.Shown) -> tuple[Outcome, str] | None:
+    """Return what to say where somebody turned it off, before the stop or since."""
+    if now["LoadState"] == "masked":
+        return Outcome.ALREADY, "is masked by others: it stays ended"
+    if unit_state.disabled_since(unit, now):
+        return Outcome.DRIFTED, "was disabled meanwhile: it stays ended"
+    return None
 
 
 ACTION_CLASSES = (MaskUnits,)

@@ -127,6 +127,11 @@ def ask(names: Sequence[str]) -> Judgement:
     return Judgement(Verdict.CONTAINED, reason, Grade.PLATFORM_EVALUATOR)
 
 
+def disabled_since(unit: Mapping[str, Json], now: systemctl.Shown) -> bool:
+    """Return whether somebody turned off since what was enabled: an undo must not turn it on again."""
+    return unit.get("file_state") in ("enabled", "enabled-runtime") and now.get("UnitFileState") == "disabled"
+
+
 def _is_over(name: str, load: str, active: str) -> bool:
     """Return whether it is a scope that ended: systemd starts none, and has no mask for one that is gone.
 
