@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from breakglass_host.accounts.sudo_rules import SudoersFile, resolved
+
+_MAX_DEPTH = 128
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +42,7 @@ def of(files: Sequence[SudoersFile], who: Subject) -> Claims:
         aliases |= file.aliases or {}
     own, shared = [], []
     for file in files:
-        if not any(_applies(resolved(rule, aliases), who) for rule in file.rules):
+        if not any(_applies(rule, aliases, who) for rule in file.rules):
             continue
         if why := _not_alone(file, files, aliases, who):
             shared.append((file.path, why))
@@ -69,11 +71,27 @@ def _not_alone(
     return ""
 
 
-def _applies(items: set[str], who: Subject) -> bool:
-    """Return whether a user list lets the account in; netgroups are left to sudo itself."""
-    if any(item.startswith("!") and _means(item.lstrip("!"), who) for item in items):
-        return False
-    return any(_means(item, who) for item in items)
+def _applies(rule: Sequence[str], aliases: Mapping[str, tuple[str, ...]], who: Subject) -> bool:
+    """Return whether a user list lets the account in: the last item that means it decides (sudoers(5)).
+
+    Netgroups are left to sudo itself.
+    """
+    for item in reversed([*_flat(rule, aliases)]):
+        if _means(item.lstrip("!"), who):
+            return not item.startswith("!")
+    return False
+
+
+def _flat(items: Sequence[str], aliases: Mapping[str, tuple[str, ...]], depth: int = 0) -> Iterator[str]:
+    """Yield the items in order, aliases replaced by what they stand for, each negated once or not at all."""
+    for item in items:
+        bare = item.lstrip("!")
+        is_not = (len(item) - len(bare)) % 2 == 1
+        if bare not in aliases or depth > _MAX_DEPTH:
+            yield f"!{bare}" if is_not else bare
+            continue
+        for one in _flat(aliases[bare], aliases, depth + 1):
+            yield (one[1:] if one.startswith("!") else f"!{one}") if is_not else one
 
 
 def _means(item: str, who: Subject) -> bool:
