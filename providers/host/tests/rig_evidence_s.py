@@ -38,7 +38,7 @@ connection = Connection(
 proposed = module.propose(connection, "freeze", "kill")
 answer = {"not_touched": [[one.resource, one.reason] for one in proposed.not_touched], "steps": []}
 for one in proposed.proposals:
-    action = next(cls(connection) for cls in module.ACTION_CLASSES if cls.spec.name == one.action)
+    (action,) = (made for cls in module.ACTION_CLASSES if (made := cls(connection)).spec.name == one.action)
     target, refused = one.target, ""
     asked_first = action.judge(target, action.observe(target)).verdict
     began = time.monotonic()

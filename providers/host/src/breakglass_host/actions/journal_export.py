@@ -4,32 +4,30 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
-from breakglass.canon import Json
+from breakglass.canon import Json, JsonObject
 from breakglass.clock import Instant
 from breakglass.model.action import (
     ActionSpec,
     Authority,
     Capability,
-    Judgement,
     Reversibility,
     Source,
 )
 from breakglass.model.plan import NotTouched
 from breakglass.model.resource import Resource, State
-from breakglass.provider import Connection, Proposal, Reversal, WaitFor
-from breakglass_host import agent_units, collected, learning, membership, safepath, tree
-from breakglass_host.collected import Evidence
+from breakglass.provider import Connection
+from breakglass_host import agent_units, collect_once, learning, membership, safepath
+from breakglass_host.collect_once import Collection
+from breakglass_host.collected import BEST_GRADE
 from breakglass_host.journald import scope
 from breakglass_host.journald.collecting import Collected, collect
 from breakglass_host.journald.field_redaction import FieldRedactor
 from breakglass_host.journald.journalctl import Bounds, Journalctl
 from breakglass_host.journald.scope import Scope
-from breakglass_host.process_evidence import Reading
 from breakglass_host.proposed import Proposed
-from breakglass_host.redact import Redactor
 
 SPEC = ActionSpec(
     name="host.journald.export",
@@ -44,7 +42,7 @@ SPEC = ActionSpec(
     reversibility=Reversibility.FULL,
     undo="Nothing was changed; the evidence stays.",
     settle_s=0.0,
-    best_grade=collected.BEST_GRADE,
+    best_grade=BEST_GRADE,
     example="host.journald.export journal of support-bot.service",
     sources=(
         Source("proof", Authority.REAL_SYSTEM, "providers/host/tests/test_s_evidence_journal.py"),
@@ -56,88 +54,47 @@ SPEC = ActionSpec(
         ),
     ),
 )
-BUDGET_S = 10.0
-"""What a kill waits for lies below DESIGN 5's 20 s, also with the last write to the disk."""
 _FINISH_S = 2.0
-FREEZE_WAIT_S = 5.0
 DAY_S = 86_400
 _SOCKET = Path("/run/systemd/journal/socket")
 _STORES = {"persistent": Path("/var/log/journal"), "volatile": Path("/run/log/journal")}
 
 
-class ExportJournal:
-    """Export once in a run."""
+def _collect(under_way: Collection) -> JsonObject:
+    wanted = scope.of(under_way.resource)
+    source = Journalctl(wanted.matches(), wanted.since_s, lambda: under_way.left_s() - _FINISH_S)
+    found = Collected(FieldRedactor(under_way.redactor))
+    if why := source.sync():
+        found.left_out.append(why)
+    collect(source, found, Bounds(), source.left_s)
+    found.begins = source.begins()
+    facts = _write(under_way, wanted, source, found)
+    under_way.left_out.extend(found.left_out)
+    return {"journal": facts}
 
-    spec = SPEC
 
-    def __init__(self, connection: Connection) -> None:
-        """Make the run's own redaction key; it is never written."""
-        self._connection = connection
-        self._redactor = Redactor(secrets.token_bytes(32))
-        self._evidence = Evidence(connection.evidence)
-
-    def observe(self, resource: Resource) -> State:
-        """Return what this run has collected so far; a run that resumes collects again."""
-        return self._evidence.state(resource)
-
-    def apply(self, resource: Resource, before: State, token: str) -> None:  # noqa: ARG002 - evidence is only added to
-        """Export what was not exported yet.
-
-        Raises:
-            Denied: something had to be left out; trying again would leave out the same.
-        """
-        if self._evidence.ended(resource):
-            return
-        clock = self._connection.clock
-        end_s = clock.monotonic_s() + BUDGET_S
-        wanted = scope.of(resource)
-        reading = Reading(self._redactor, lambda: clock.monotonic_s() >= end_s - BUDGET_S / 2)
-        learning.learn(self._connection, resource, reading)
-        source = Journalctl(wanted.matches(), wanted.since_s, lambda: end_s - clock.monotonic_s() - _FINISH_S)
-        found = Collected(FieldRedactor(self._redactor))
-        if why := source.sync():
-            found.left_out.append(why)
-        collect(source, found, Bounds(), source.left_s)
-        found.begins = source.begins()
-        self._write(resource, wanted, source, found, unread=reading.left_out())
-
-    def _write(
-        self, resource: Resource, wanted: Scope, source: Journalctl, found: Collected, *, unread: list[str]
-    ) -> None:
-        """Write the export, the journal file and what is to be known of both."""
-        name = f"host/{tree.short(resource.id)}/journal-{_file_name(resource)}"
-        since = f"since {Instant(wanted.since_s * 1000)}"
-        self._evidence.put(resource, f"{name}.export", f"journalctl --output=export {since}", found.text)
-        chunks = found.file.chunks(file_id=secrets.token_bytes(16), machine_id=_machine_id())
-        self._evidence.put(resource, f"{name}.journal", f"the entries of {name}.export", chunks)
-        facts = found.facts() | {"stored": _stored(), "since": str(Instant(wanted.since_s * 1000))}
-        said = b"\n".join(one.strip() for one in source.said if one.strip())
-        about: dict[str, Json] = {
-            **facts,
-            "matches": [*source.matches],
-            "journalctl_said": self._redactor.text(said[:16_384]),
-            "left_out": [*found.left_out],
-            "secrets_not_learnt": [*unread],
-            "redacted": dict(self._redactor.counts),
-        }
-        self._evidence.put(resource, f"{name}.json", "what was exported, and what was not", _lines(about))
-        if said:
-            found.left_out.append("journalctl complained: " + safepath.shown(said[:200]))
-        self._evidence.end(resource, found.left_out, {"journal": facts})
-
-    def judge(self, resource: Resource, state: State) -> Judgement:  # noqa: ARG002 - the port's signature
-        """Contained: everything within the bounds was exported."""
-        facts = state.objects.get("journal")
-        words = _partial(facts) if isinstance(facts, Mapping) else []
-        return collected.judged(state, "; ".join(words))
-
-    def revert(self, resource: Resource, before: State, now: State) -> Reversal:  # noqa: ARG002 - the port's signature
-        """Do nothing: reading changed nothing."""
-        return collected.nothing_to_revert(resource)
-
-    def probe(self, resource: Resource) -> Judgement | None:  # noqa: ARG002 - the port's signature
-        """Return None: there is nothing to try."""
-        return None
+def _write(under_way: Collection, wanted: Scope, source: Journalctl, found: Collected) -> JsonObject:
+    """Write the export, the journal file and what is to be known of both."""
+    name, redactor = f"journal-{_file_name(under_way.resource)}", under_way.redactor
+    since = f"since {Instant(wanted.since_s * 1000)}"
+    under_way.put(f"{name}.export", f"journalctl --output=export {since}", found.text)
+    chunks = found.file.chunks(file_id=secrets.token_bytes(16), machine_id=_machine_id())
+    under_way.put(f"{name}.journal", f"the entries of {under_way.folder}/{name}.export", chunks)
+    facts = found.facts() | {"stored": _stored(), "since": str(Instant(wanted.since_s * 1000))}
+    said = b"\n".join(one.strip() for one in source.said if one.strip())
+    about: dict[str, Json] = {
+        **facts,
+        "matches": [*source.matches],
+        "journalctl_said": redactor.text(said[:16_384]),
+        "left_out": [*found.left_out],
+        "secrets_not_learnt": [*under_way.reading.left_out()],
+        "redacted": dict(redactor.counts),
+    }
+    text = json.dumps(about, indent=1, sort_keys=True).encode() + b"\n"
+    under_way.put(f"{name}.json", "what was exported, and what was not", (text,))
+    if said:
+        found.left_out.append("journalctl complained: " + safepath.shown(said[:200]))
+    return facts
 
 
 def propose(connection: Connection, freeze_key: str | None, kill_key: str) -> Proposed:  # noqa: ARG001 - the form of every part; the core makes the kill wait
@@ -158,17 +115,15 @@ def propose(connection: Connection, freeze_key: str | None, kill_key: str) -> Pr
     }
     assumed = "" if connection.since else " (a day before planning: nobody said when the incident began)"
     label = f"journal of {found.name} since {Instant(wanted.since_s * 1000)}{assumed}"
-    step = Proposal(
-        key=f"journal:{found.name}",
-        action=SPEC.name,
-        target=Resource("evidence", f"journal:{found.name}", label, params),
-        after=(WaitFor(freeze_key, FREEZE_WAIT_S),) if freeze_key else (),
-    )
+    step = collect_once.proposal(SPEC, f"journal:{found.name}", label, params, freeze_key)
     return Proposed((step,), incomplete=incomplete)
 
 
-def _partial(facts: Mapping[str, Json]) -> list[str]:
+def _partial(state: State) -> str:
     """Say what the bounds, or the journal itself, left out."""
+    facts = state.objects.get("journal")
+    if not isinstance(facts, Mapping):
+        return ""
     cut, words = facts.get("cut"), []
     if isinstance(cut, Mapping):
         words.append(f"cut after {cut.get('after')} until {cut.get('before')}")
@@ -178,7 +133,7 @@ def _partial(facts: Mapping[str, Json]) -> list[str]:
         words.append(f"{outside} entries stand in the export format alone")
     if str(facts.get("journal_begins", "")) > str(facts.get("since", "")):
         words.append(f"what journald still has begins at {facts.get('journal_begins')}")
-    return words
+    return "; ".join(words)
 
 
 def since(connection: Connection) -> Instant:
@@ -210,8 +165,4 @@ def _stored() -> str:
     return " and ".join(found) or "nowhere: Storage=none, or nothing was stored yet"
 
 
-def _lines(value: dict[str, Json]) -> Iterator[bytes]:
-    yield json.dumps(value, indent=1, sort_keys=True).encode() + b"\n"
-
-
-ACTION_CLASSES = (ExportJournal,)
+ACTION_CLASSES = (collect_once.action(SPEC, _collect, _partial),)

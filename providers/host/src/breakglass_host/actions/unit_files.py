@@ -2,40 +2,35 @@
 
 from __future__ import annotations
 
-import json
 import pwd
 import queue
-import secrets
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
-from breakglass.canon import Json
+from breakglass.canon import Json, JsonObject
 from breakglass.errors import ProviderError
 from breakglass.model.action import (
     ActionSpec,
     Authority,
     Capability,
-    Judgement,
     Reversibility,
     Source,
 )
-from breakglass.model.resource import Resource, State
-from breakglass.provider import Connection, Proposal, Reversal, WaitFor
+from breakglass.model.resource import State
+from breakglass.provider import Connection
 from breakglass_host import (
     agent_units,
+    collect_once,
     collected,
     learning,
     membership,
     safepath,
-    tree,
     unit_places,
     unit_redaction,
 )
-from breakglass_host.collected import Evidence
+from breakglass_host.collect_once import Collection
 from breakglass_host.planted import Looking
-from breakglass_host.process_evidence import Reading
 from breakglass_host.proposed import Proposed
-from breakglass_host.redact import Redactor
 from breakglass_host.systemd import systemctl, unit_name
 
 SPEC = ActionSpec(
@@ -57,73 +52,33 @@ SPEC = ActionSpec(
         Source("summary", Authority.VENDOR_TEXT, "systemd.unit(5), UNIT FILE LOAD PATH"),
     ),
 )
-BUDGET_S = 10.0
-FREEZE_WAIT_S = 5.0
 PATIENCE_S = 3.0
 """How long the agent's own folders may take: its file systems may never answer."""
 
 
-class CopyUnitFiles:
-    """Collect once in a run."""
+def _collect(under_way: Collection) -> JsonObject:
+    params, left_out = under_way.resource.params, under_way.left_out
+    units = [one for one in learning.texts(params, "units") if not unit_name.complaint(one)]
+    uid = safepath.number_param(under_way.resource, "uid")
+    shown = _shown([one for one in units if not unit_name.is_template(one)], left_out)
+    under_way.put("units.txt", "systemctl show", (unit_redaction.redacted(under_way.redactor, shown),))
+    paths, listed = unit_places.of_system(units, left_out)
+    looking = Looking(under_way.redactor, uid)
+    found = [*listed, *(looking.file(path) for path in paths)]
+    under_way.put("unit-files.jsonl", "unit files and links", collect_once.lines(found))
+    if uid is not None:
+        users = Looking(under_way.redactor, uid)
+        planted = _patiently(lambda: _of_user(users), left_out)
+        source = f"folders for user units of uid {uid}"
+        under_way.put("user-units.jsonl", source, collect_once.lines(planted))
+        looking.is_cut |= users.is_cut
+    return {"unit_files": {"units": [*units], "files": len(found), "cut": looking.is_cut}}
 
-    spec = SPEC
 
-    def __init__(self, connection: Connection) -> None:
-        """Make the run's own redaction key; it is never written."""
-        self._connection = connection
-        self._redactor = Redactor(secrets.token_bytes(32))
-        self._evidence = Evidence(connection.evidence)
-
-    def observe(self, resource: Resource) -> State:
-        """Return what this run has collected so far; a run that resumes collects again."""
-        return self._evidence.state(resource)
-
-    def apply(self, resource: Resource, before: State, token: str) -> None:  # noqa: ARG002 - evidence is only added to
-        """Collect what was not collected yet.
-
-        Raises:
-            Denied: something had to be left out; trying again would leave out the same.
-        """
-        if self._evidence.ended(resource):
-            return
-        clock = self._connection.clock
-        end_s = clock.monotonic_s() + BUDGET_S
-        reading = Reading(self._redactor, lambda: clock.monotonic_s() >= end_s - BUDGET_S / 2)
-        learning.learn(self._connection, resource, reading)
-        units = [one for one in learning.texts(resource.params, "units") if not unit_name.complaint(one)]
-        uid = safepath.number_param(resource, "uid")
-        left_out: list[str] = []
-        folder = f"host/{tree.short(resource.id)}"
-        plain = [one for one in units if not unit_name.is_template(one)]
-        shown = _shown(plain, left_out)
-        text = unit_redaction.redacted(self._redactor, shown)
-        self._evidence.put(resource, f"{folder}/units.txt", "systemctl show", (text,))
-        paths, listed = unit_places.of_system(units, left_out)
-        looking = Looking(self._redactor, uid)
-        lines = [*listed, *(looking.file(path) for path in paths)]
-        self._evidence.put(resource, f"{folder}/unit-files.jsonl", "unit files and links", _lines(lines))
-        if uid is not None:
-            users = Looking(self._redactor, uid)
-            found = _patiently(lambda: _of_user(users), left_out)
-            source = f"folders for user units of uid {uid}"
-            self._evidence.put(resource, f"{folder}/user-units.jsonl", source, _lines(found))
-            looking.is_cut |= users.is_cut
-        counted: dict[str, Json] = {"units": [*units], "files": len(lines), "cut": looking.is_cut}
-        self._evidence.end(resource, left_out, {"unit_files": counted})
-
-    def judge(self, resource: Resource, state: State) -> Judgement:  # noqa: ARG002 - the port's signature
-        """Contained: everything that the step names was collected."""
-        facts = state.objects.get("unit_files")
-        is_cut = isinstance(facts, dict) and facts.get("cut") is True
-        return collected.judged(state, "the first 1,000 files of the user's folders" if is_cut else "")
-
-    def revert(self, resource: Resource, before: State, now: State) -> Reversal:  # noqa: ARG002 - the port's signature
-        """Do nothing: reading changed nothing."""
-        return collected.nothing_to_revert(resource)
-
-    def probe(self, resource: Resource) -> Judgement | None:  # noqa: ARG002 - the port's signature
-        """Return None: there is nothing to try."""
-        return None
+def _partial(state: State) -> str:
+    facts = state.objects.get("unit_files")
+    is_cut = isinstance(facts, dict) and facts.get("cut") is True
+    return "the first 1,000 files of the user's folders" if is_cut else ""
 
 
 def propose(connection: Connection, freeze_key: str | None, kill_key: str) -> Proposed:  # noqa: ARG001 - the form of every part; the core makes the kill wait
@@ -140,12 +95,8 @@ def propose(connection: Connection, freeze_key: str | None, kill_key: str) -> Pr
         "units": [*units],
         "credential_files": learning.credential_files(settings),
     }
-    step = Proposal(
-        key=f"unit-files:{found.name}",
-        action=SPEC.name,
-        target=Resource("evidence", f"unit-files:{found.name}", f"unit files of {found.name}", params),
-        after=(WaitFor(freeze_key, FREEZE_WAIT_S),) if freeze_key else (),
-    )
+    key = f"unit-files:{found.name}"
+    step = collect_once.proposal(SPEC, key, f"unit files of {found.name}", params, freeze_key)
     return Proposed((step,), incomplete=incomplete)
 
 
@@ -183,9 +134,4 @@ def _patiently(look: Callable[[], list[dict[str, Json]]], left_out: list[str]) -
         return []
 
 
-def _lines(values: list[dict[str, Json]]) -> Iterator[bytes]:
-    for value in values:
-        yield json.dumps(value, separators=(",", ":")).encode() + b"\n"
-
-
-ACTION_CLASSES = (CopyUnitFiles,)
+ACTION_CLASSES = (collect_once.action(SPEC, _collect, _partial),)
