@@ -22,8 +22,9 @@ CONNECT_S = 10
 ALIVE_S = 5
 _ALIAS = "breakglass-pinned"
 _OPTIONS = (
-    # Not known to older clients, which have nothing to switch off there.
-    "IgnoreUnknown=KnownHostsCommand,ForkAfterAuthentication,StdinNull,SessionType",
+    # Not known to older clients, which have nothing to switch off there. The first IgnoreUnknown counts, so
+    # what a configuration that is shared with a Mac has in its own stands here too.
+    "IgnoreUnknown=KnownHostsCommand,ForkAfterAuthentication,StdinNull,SessionType,UseKeychain",
     "BatchMode=yes",
     "StrictHostKeyChecking=yes",
     "GlobalKnownHostsFile=/dev/null",
