@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from breakglass.canon import Json
 from breakglass.model.action import Verdict
 from breakglass_host.accounts import root_rights
 from breakglass_host.machine import Machine
@@ -14,7 +15,7 @@ useradd -m -s /bin/bash bot; useradd -m -s /bin/bash eve
 printf '[Service]\\nUser=bot\\nExecStart=/bin/sleep 1000\\n' >/etc/systemd/system/bot.service
 systemctl daemon-reload; systemctl start bot.service
 """
-_SETTINGS = {"user": "bot", "unit": "bot.service"}
+_SETTINGS: dict[str, Json] = {"user": "bot", "unit": "bot.service"}
 
 
 @pytest.fixture
@@ -24,7 +25,7 @@ def host(machine: Machine) -> Machine:
     return machine
 
 
-def doors(host: Machine, **settings: list[str]) -> list[str]:
+def doors(host: Machine, **settings: Json) -> list[str]:
     """Return the doors of a plan that stay open whatever it does."""
     provider = connect_to(host, {**_SETTINGS, **settings})
     try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from breakglass_host.learning import texts
 from breakglass_host.machine import Machine
 from providers.host.tests.machines import connect_to
 
@@ -29,7 +30,7 @@ def planned(host: Machine, *units: str) -> tuple[list[str], dict[str, list[str]]
     provider = connect_to(host, {"user": "bot", "unit": "bot.service", "units": [*units]})
     try:
         found = provider.discover()
-        steps = {one.action: list(one.target.params.get("units") or ()) for one in found.proposals}
+        steps = {one.action: texts(one.target.params, "units") for one in found.proposals}
         return [one.door.name for one in found.doors if not one.closed_by], steps
     finally:
         provider.close()
@@ -64,8 +65,7 @@ def test_what_a_named_timer_starts_under_another_name_is_a_door(host: Machine) -
 
 def undone(host: Machine, units: list[str], between: str) -> dict[str, str]:
     """Stop the units, let somebody work on them, undo it; return the outcomes of the undo."""
-    settings = {"user": "bot", "unit": units[0], "units": units[1:]}
-    provider = connect_to(host, settings)
+    provider = connect_to(host, {"user": "bot", "unit": units[0], "units": [*units[1:]]})
     try:
         outcomes: dict[str, str] = {}
         priors = []
@@ -108,3 +108,24 @@ def test_what_somebody_put_in_the_place_of_a_mask_is_neither_removed_nor_started
     assert "drifted" == found["unit:bot.service"]
     assert "run:bot.service" not in found
     host.run(f"test -f {mine}; test ! -e /run/started")
+
+
+def test_a_unit_file_that_the_agent_made_a_link_to_a_secret_is_not_copied(host: Machine) -> None:
+    """A linked unit file may lie in its home: what it puts there later must not lead to root's files."""
+    host.run(
+        "install -d -o bot /home/bot/u; cp /etc/systemd/system/other.service /home/bot/u/mine.service;"
+        "systemctl link --now /home/bot/u/mine.service; systemctl start mine.service;"
+        "ln -sf /etc/shadow /home/bot/u/mine.service; chown -h bot: /home/bot/u/mine.service"
+    )
+    provider = connect_to(host, {"user": "bot", "unit": "mine.service"})
+    try:
+        found = provider.discover()
+        step = next(one for one in found.proposals if one.action == "host.systemd.mask_units")
+        state = provider.actions[step.action].observe(step.target)
+    finally:
+        provider.close()
+    unit = state.objects["unit:mine.service"]
+
+    assert isinstance(unit, dict)
+    assert isinstance(files := unit["files"], list)
+    assert [False] == ["content" in one for one in files if isinstance(one, dict)]

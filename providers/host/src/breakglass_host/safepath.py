@@ -16,6 +16,7 @@ from collections.abc import Iterator
 
 from breakglass.errors import Denied, Gone, ProviderError, Transient
 from breakglass.model.resource import Resource
+from breakglass_host import lsm
 
 _PRINTABLE = re.compile(r"/[\x21-\x7e]([\x20-\x7e]{0,1020}[\x21-\x7e])?")
 _PATIENCE = frozenset({errno.EINTR, errno.EAGAIN, errno.ENFILE, errno.EMFILE, errno.ENOMEM})
@@ -54,7 +55,8 @@ def refusals(path: str) -> Iterator[None]:
     except (FileNotFoundError, ProcessLookupError) as error:
         raise Gone("is not there any more", where=where) from error
     except PermissionError as error:
-        raise Denied(f"refused: {error.strerror}", where=where) from error
+        by = f" ({name})" if (name := lsm.enforcing()) else ""
+        raise Denied(f"refused: {error.strerror}{by}", where=where) from error
     except OSError as error:
         if error.errno in (errno.ELOOP, errno.ENOTDIR):
             raise Denied("a part of the path is a link or no folder now", where=where) from error

@@ -17,6 +17,9 @@ from breakglass_host.systemd import mask, relations, systemctl, unit_name
 ENDED = frozenset({"inactive", "failed"})
 _MAX_FILE = 1024 * 1024
 _MAX_LINKS = 200
+_LEADS_AWAY = (
+    "a link leads to a file that not everybody may read: the agent may have laid it, so it is not copied"
+)
 _FOLDERS = (
     "/etc/systemd/system",
     "/run/systemd/system",
@@ -176,9 +179,12 @@ def _file(path: str, sealed: SealedStore) -> Json:
     """Describe a unit file; its bytes are sealed, since Environment= may hold a secret."""
     about: dict[str, Json] = {"path": safepath.shown(path)}
     try:
-        folder, name = os.path.split(os.path.realpath(path))
+        real = os.path.realpath(path)
+        folder, name = os.path.split(real)
         with safepath.folder(folder) as at, safepath.readable(name, at) as file:
             found = os.fstat(file)
+            if real != path and not found.st_mode & stat.S_IROTH:
+                return {**about, "why": _LEADS_AWAY}
             data = os.read(file, _MAX_FILE + 1)
     except (OSError, ProviderError) as error:
         return {**about, "why": safepath.shown(str(error))[:200]}
