@@ -149,7 +149,8 @@ class RemoteHost:
         settings = {key: value for key, value in made.reach.settings.items() if key not in _OURS}
         # Rather a little too early than too late: what is before the harm is only read in vain.
         shift_ms = round((self._ahead_s - trip_s) * 1000)
-        identity = {"agent": made.agent.name, "incident": made.incident, "settings": plain(settings)}
+        # Of no incident: what a restore left behind when its executor died must not undo the next stop.
+        identity = {"agent": made.agent.name, "settings": plain(settings)}
         return codec.encode(
             {
                 "agent": made.agent,

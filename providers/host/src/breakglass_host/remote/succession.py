@@ -1,4 +1,4 @@
-"""Makes sure that of the runners of one reach in one incident only the youngest changes anything.
+"""Makes sure that of the runners of one reach, in whatever incident, only the youngest changes anything.
 
 A connection that was cut may leave a runner behind for some seconds, and it may be in the middle of a call.
 So before its first change a runner takes a name, ends every older one of that name, and ends itself where
@@ -89,6 +89,6 @@ def _finish(other: Process) -> None:
         waiting = select.poll()
         waiting.register(handle, select.POLLIN)
         if not waiting.poll(_PATIENCE_S * 1000):
-            raise ProviderError(f"an older runner of this incident (process {other.pid}) does not end")
+            raise ProviderError(f"an older runner of this agent (process {other.pid}) does not end")
     finally:
         os.close(handle)
