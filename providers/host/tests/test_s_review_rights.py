@@ -87,6 +87,17 @@ def test_what_root_s_jobs_and_units_run_of_the_agent_s_files_stays_open(host: Ma
     ] == found
 
 
+def test_a_unit_file_that_the_agent_can_write_stays_open(host: Machine) -> None:
+    """Masked or not: once the mask is away systemd runs, as whoever it says there, what it says there."""
+    host.run(
+        "install -d -o bot /home/bot/u; cp /etc/systemd/system/bot.service /home/bot/u/mine.service;"
+        "chown bot: /home/bot/u/mine.service; systemctl link /home/bot/u/mine.service"
+    )
+    found = doors(host, units=["mine.service"])
+
+    assert ["/etc/systemd/system/mine.service can be written by the agent on " + host.name] == found
+
+
 def test_what_the_plan_pauses_is_no_door(host: Machine) -> None:
     """A deployer's table that the inventory names is set aside: it runs nothing meanwhile."""
     host.run("touch /home/bot/job; echo '* * * * * root /home/bot/job' >/etc/cron.d/one")

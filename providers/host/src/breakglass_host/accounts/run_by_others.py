@@ -62,8 +62,8 @@ class Look:
                 yield from self._in(path, self._lines(path))
         for path in (one for top in _UNITS for one in self._files(top, deep=True)):
             parts = {PurePosixPath(part).name.removesuffix(".d") for part in (path, os.path.dirname(path))}  # noqa: PTH120 - as text
-            if not parts & {*self.ours}:
-                yield from self._in(path, self._of_unit(_text(path)))
+            # A unit file that the agent can write is root's word: the next reload, also ours, makes it valid.
+            yield from self._in(path, "" if parts & {*self.ours} else self._of_unit(_text(path)))
 
     def _in(self, path: str, text: str, depth: int = 1) -> Iterator[tuple[str, str]]:
         """Yield what a text names, and what a script that it names does."""
