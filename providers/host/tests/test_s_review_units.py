@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from breakglass.model.action import Verdict
 from breakglass_host.learning import texts
 from breakglass_host.machine import Machine
 from providers.host.tests.machines import connect_to
@@ -129,3 +130,24 @@ def test_a_unit_file_that_the_agent_made_a_link_to_a_secret_is_not_copied(host: 
     assert isinstance(unit, dict)
     assert isinstance(files := unit["files"], list)
     assert [False] == ["content" in one for one in files if isinstance(one, dict)]
+
+
+def test_a_pipe_in_the_place_of_a_unit_file_does_not_hang_process_1(host: Machine) -> None:
+    """A linked unit file may lie in the agent's home, unnamed: a pipe there would hang every reload."""
+    host.run(
+        "install -d -o bot /home/bot/u; cp /etc/systemd/system/other.service /home/bot/u/odd.service;"
+        "systemctl link --now /home/bot/u/odd.service; rm /home/bot/u/odd.service;"
+        "mkfifo /home/bot/u/odd.service; chown -R bot: /home/bot/u"
+    )
+    provider = connect_to(host, {"user": "bot", "unit": "bot.service"})
+    try:
+        found = provider.discover()
+        step = next(one for one in found.proposals if one.action == "host.systemd.mask_units")
+        action = provider.actions[step.action]
+        action.apply(step.target, action.observe(step.target), "token")
+        judged = action.judge(step.target, action.observe(step.target))
+    finally:
+        provider.close()
+
+    assert Verdict.CONTAINED is judged.verdict
+    assert "masked" in host.run("systemctl show -P LoadState bot.service").stdout

@@ -87,10 +87,12 @@ class Look:
 
     def _can_write(self, path: str) -> bool:
         try:
-            is_plain = stat.S_ISREG(os.stat(path).st_mode)  # noqa: PTH116 - as text
+            mode = os.stat(path).st_mode  # noqa: PTH116 - as text
         except OSError:
             return False
-        return is_plain and root_rights.writable(os.path.realpath(path), self.who.uid, self.groups)
+        return (stat.S_ISREG(mode) or stat.S_ISFIFO(mode)) and root_rights.writable(
+            os.path.realpath(path), self.who.uid, self.groups
+        )
 
     def _is_agents_job(self, path: str) -> bool:
         """Return whether it is a crontab or an at job of the agent's own, which the plan sets aside."""

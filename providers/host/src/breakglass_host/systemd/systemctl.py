@@ -15,7 +15,7 @@ from pathlib import Path
 
 from breakglass.errors import Denied, ProviderError, Transient, Unsupported
 from breakglass_host import safepath
-from breakglass_host.systemd import unit_name
+from breakglass_host.systemd import unit_name, unit_pipes
 
 PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
 ASK_S = 10.0
@@ -73,15 +73,16 @@ def run(*arguments: str, timeout_s: float = ASK_S) -> subprocess.CompletedProces
         raise Unsupported(absent() or "systemctl is not installed")
     command = [where, "--system", "--no-pager", "--no-ask-password", *arguments]
     try:
-        return subprocess.run(  # noqa: S603 - a fixed program; names from outside follow `--` and are checked
-            command,
-            check=False,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            env={"LC_ALL": "C", "PATH": PATH, "SYSTEMD_COLORS": "0", "SYSTEMD_PAGER": "", "TZ": "UTC"},
-            cwd="/",
-            timeout=timeout_s,
-        )
+        with unit_pipes.fed():
+            return subprocess.run(  # noqa: S603 - a fixed program; names from outside follow `--` and are checked
+                command,
+                check=False,
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                env={"LC_ALL": "C", "PATH": PATH, "SYSTEMD_COLORS": "0", "SYSTEMD_PAGER": "", "TZ": "UTC"},
+                cwd="/",
+                timeout=timeout_s,
+            )
     except subprocess.TimeoutExpired as error:
         raise Transient(f"systemctl {arguments[0]} gave no answer in {timeout_s:.0f} s") from error
 
