@@ -192,7 +192,7 @@ def _read(
         answer = answers.get(n) or connected.failures.get(n)
         if n in refused or isinstance(answer, BreakglassError) or answer is None:
             reason = refused.get(n) or (answer.what if isinstance(answer, BreakglassError) else "")
-            lost.append(NotPlanned(reach.provider, line(_scope(reach)), line(_one_line(reason))))
+            lost.append(NotPlanned(reach.provider, line(scope_of(reach)), line(_one_line(reason))))
         else:
             found.append(answer)
             used.append((n, connected.providers[n]))
@@ -255,7 +255,8 @@ def _preflight(plan: Plan, used: Used) -> dict[int, str]:
     return refused
 
 
-def _scope(reach: Reach) -> str:
+def scope_of(reach: Reach) -> str:
+    """Return how a reach that could not be read is named in a plan."""
     for key in ("host", "issuer", "account", "project", "server"):
         value = reach.settings.get(key)
         if isinstance(value, str):
