@@ -98,6 +98,16 @@ def test_a_unit_file_that_the_agent_can_write_stays_open(host: Machine) -> None:
     assert ["/etc/systemd/system/mine.service can be written by the agent on " + host.name] == found
 
 
+def test_a_home_that_is_root_s_own_folder_makes_nothing_the_agent_s(host: Machine) -> None:
+    """Some accounts of a system live in /usr/sbin: what lies there is not theirs."""
+    host.run(
+        "systemctl stop bot.service; usermod -d /usr/sbin bot; systemctl start bot.service;"
+        "echo '* * * * * root /usr/sbin/cron-job' >/etc/cron.d/one"
+    )
+
+    assert [] == doors(host)
+
+
 def test_what_the_plan_pauses_is_no_door(host: Machine) -> None:
     """A deployer's table that the inventory names is set aside: it runs nothing meanwhile."""
     host.run("touch /home/bot/job; echo '* * * * * root /home/bot/job' >/etc/cron.d/one")

@@ -81,7 +81,9 @@ class Look:
         """Return whether the agent can write what stands there, or put something there."""
         if path not in self._known:
             home = f"{self.who.home.rstrip('/')}/"
+            # A path below its home is its own although nothing stands there yet: unless the home is root's.
             is_below = len(home) > 1 and f"{path}/".startswith(home)
+            is_below = is_below and root_rights.writable(home, self.who.uid, self.groups)
             self._known[path] = is_below or self._can_write(path)
         return self._known[path]
 
