@@ -135,12 +135,13 @@ def test_a_flood_of_evidence_and_of_sealed_state_has_an_end() -> None:
         allowance.item()
 
     with pytest.raises(ProviderError, match="prior state"):
-        allowance.seal("x", MAX_SEALED + 1)
+        allowance.seal("x", bytes(MAX_SEALED + 1))
     allowance = Allowance()
-    for _ in range(MAX_ONE_LABEL):
-        allowance.seal("crontab", 1)
+    for n in range(MAX_ONE_LABEL):
+        for _look in range(3):
+            allowance.seal("crontab", b"%d" % n)
     with pytest.raises(ProviderError, match="prior state"):
-        allowance.seal("crontab", 1)
+        allowance.seal("crontab", b"one more")
 
 
 class Reader:

@@ -6,6 +6,7 @@ every other stop needs busy with reading what it says.
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -14,9 +15,11 @@ from breakglass.errors import MalformedInput, ProviderError
 
 MAX_EVIDENCE = 4 * 1024**3
 MAX_ITEMS = 4096
-"""Of evidence, and of sealed state: each is a file, and one of evidence is a record of the journal too."""
+"""Of evidence: each is a file, and a record of the journal."""
+MAX_SEALS = 16_384
+"""Of sealed state: an agent may have thousands of jobs, and their number must not keep them going."""
 MAX_SEALED = 256 * 1024**2
-MAX_ONE_LABEL = 32
+MAX_ONE_LABEL = 128
 """Each is compared with all of its name before it."""
 MOST_SAID = 96 * 1024**2
 MORE_A_SECOND = 4 * 1024**2
@@ -29,6 +32,7 @@ class Allowance:
     evidence_left: int = MAX_EVIDENCE
     items_left: int = MAX_ITEMS
     sealed_left: int = MAX_SEALED
+    sealed: set[tuple[str, bytes]] = field(default_factory=set)
     labels: Counter[str] = field(default_factory=Counter)
     said_left: float = MOST_SAID
     said_s: float | None = None
@@ -74,9 +78,17 @@ class Allowance:
         if self.evidence_left < 0:
             raise ProviderError(f"more evidence than {MAX_EVIDENCE} bytes of one host", where="evidence")
 
-    def seal(self, label: str, size: int) -> None:
-        """Count prior state that is kept here. Raises ProviderError: it is too much."""
+    def seal(self, label: str, data: bytes) -> None:
+        """Count prior state that is kept here, once for the same bytes: each look at it gives it again.
+
+        Raises:
+            ProviderError: it is too much.
+        """
+        one = hashlib.sha256(data).digest()
+        if (label, one) in self.sealed:
+            return
+        self.sealed.add((label, one))
         self.labels[label] += 1
-        self.sealed_left -= size
-        if self.labels[label] > MAX_ONE_LABEL or self.labels.total() > MAX_ITEMS or self.sealed_left < 0:
+        self.sealed_left -= len(data)
+        if self.labels[label] > MAX_ONE_LABEL or len(self.sealed) > MAX_SEALS or self.sealed_left < 0:
             raise ProviderError("more prior state than is kept of one host", where="sealed")

@@ -123,7 +123,7 @@ class Serving:
             reply({"k": "more", "ask": number})
 
     def _seal(self, label: str, data: bytes) -> object:
-        self._allowance.seal(label, len(data))
+        self._allowance.seal(label, data)
         # Two machines have files of the same name: each is kept under its own.
         found = self._connection.sealed.put(f"{self._folder} {label}", data)
         self._allowance.allow(found)
