@@ -32,12 +32,15 @@ def read_once_more(
 ) -> None:
     """Observe and judge each step that was proven; record those that are not contained any more.
 
-    Evidence is not read again: it lies in the incident's folder, with its digest.
+    Evidence is not read again: it lies in the incident's folder, with its digest. Nor is what a later step
+    took the ground from: the network rules of a cgroup that went with its last process.
     """
     steps = [
         step
         for step in plan.steps
-        if proven(histories.get(step.n)) and step.capability.phase is not Phase.PRESERVE
+        if proven(histories.get(step.n))
+        and step.capability.phase is not Phase.PRESERVE
+        and not _is_overtaken(plan, step, histories)
     ]
     by_reach = {n: [step for step in steps if step.reach == n] for n in providers}
     calls: dict[int, Callable[[], dict[int, Judgement]]] = {
@@ -51,6 +54,13 @@ def read_once_more(
             read = Judgement(Verdict.UNKNOWN, "could not be read again before the end", Grade.NONE)
         if read.verdict is not Verdict.CONTAINED:
             _record(journal, step, read)
+
+
+def _is_overtaken(plan: Plan, step: Step, histories: Mapping[int, StepHistory]) -> bool:
+    """Return whether nothing hangs on the step any more: what makes it moot is proven, and is read."""
+    if not step.moot_by or any(step.n in door.closed_by for door in plan.doors):
+        return False
+    return all(proven(histories.get(other)) for other in step.moot_by)
 
 
 def _reader(provider: Provider, steps: Sequence[Step]) -> Callable[[], dict[int, Judgement]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from breakglass.journal.history import replay
 from breakglass.journal.reader import read_journal
 from breakglass.journal.writer import Journal
 from breakglass.model.action import Verdict
+from breakglass.model.plan import Door, DoorKind
 from breakglass.provider import Provider
 from breakglass.testing.fake_cloud import FakeProvider, Faults
 from breakglass.usecases.last_read import read_once_more
@@ -54,3 +56,27 @@ def test_a_step_whose_provider_is_gone_cannot_be_read_again(tmp_path: Path) -> N
 
     after = replay(read_journal(tmp_path / "journal.jsonl").records)
     assert Verdict.UNKNOWN is assess(plan, after).verdict
+
+
+@pytest.mark.parametrize(("closes_a_door", "expected"), [(False, Verdict.CONTAINED), (True, Verdict.UNKNOWN)])
+def test_what_a_later_proof_made_moot_is_not_read_again(
+    tmp_path: Path, *, closes_a_door: bool, expected: Verdict
+) -> None:
+    """Once the second step has ended all, it does not matter that the first one's rules went with it.
+
+    Unless a door counts on the first one.
+    """
+    world = cloud(2)
+    provider: Provider = FakeProvider(world)
+    plan = quick(plan_for(FakeProvider(world)))
+    first, second = plan.steps
+    door = Door(DoorKind.TOOL, "refund", "open until then", "", "", (0,), Verdict.UNKNOWN)
+    plan = replace(plan, steps=(replace(first, moot_by=(1,)), second), doors=(door,) if closes_a_door else ())
+    _, histories = run(tmp_path, plan, provider)
+    world.set_key("bot-0", "key-0", active=True)
+    with Journal.reopen(tmp_path / "journal.jsonl", CLOCK) as journal:
+        read_once_more(plan, histories, journal, {0: provider})
+
+    after = replay(read_journal(tmp_path / "journal.jsonl").records)
+    assert closes_a_door is (after[0].verdict is not Verdict.CONTAINED)
+    assert expected is assess(plan, after).verdict
