@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -22,6 +23,7 @@ from breakglass_host.remote.address import Address
 from breakglass_host.remote.allowance import Allowance
 from breakglass_host.remote.link import Cut, Link
 from breakglass_host.remote.serving import Serving
+from breakglass_host.remote.session import Session
 from providers.host.tests.rig_b import connection
 
 PREAMBLE = """
@@ -108,6 +110,40 @@ def test_what_no_runner_of_ours_sends_cuts_the_connection(code: str, why: str, m
         call_twice(link)
 
     assert time.monotonic() - started_s < 15
+
+
+def test_an_answer_that_comes_after_a_cut_is_no_foul(made: Connection) -> None:
+    """It was on its way when the executor could send no more and gave the connection up."""
+    late = (
+        "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
+        "m = read(); os.close(0); time.sleep(0.5)\n"
+        "for _ in 'ab': send(k='answer', id=m['of']['id'], ok=1)\n"
+        "time.sleep(0.2)"
+    )
+    with hostile(late, made) as link:
+        with ThreadPoolExecutor(2) as callers:
+            first = callers.submit(link.call, "observe", "x", {})
+            time.sleep(0.2)
+            second = callers.submit(link.call, "observe", "x", {})
+            assert isinstance(first.exception(10), Cut)
+            assert isinstance(second.exception(10), Cut)
+        time.sleep(0.8)
+
+        assert not link.is_foul
+
+
+def test_many_calls_on_one_foul_connection_count_once(made: Connection) -> None:
+    """Eight calls wait while one frame is foul: the machine is still listened to over the next connection."""
+    foul = "for n in range(8): read()\nraw(b'\\0\\0\\0\\2[]'); time.sleep(60)"
+    good = "while True: m = read(); send(k='answer', id=m['of']['id'], ok=7)"
+    with hostile(foul, made) as first, hostile(good, made) as second:
+        links = iter((first, second))
+        session = Session(lambda _within_s: next(links), "bot-7", within_s=5)
+        with ThreadPoolExecutor(8) as callers:
+            asked = [callers.submit(session.call, "observe", "x", {}) for _ in range(8)]
+
+        assert [7] * 8 == [one.result() for one in asked]
+        assert first.is_foul
 
 
 def test_evidence_is_not_taken_faster_than_it_is_kept(made: Connection) -> None:

@@ -38,11 +38,6 @@ _LARGEST_OTHER = 1024 * 1024
 class Cut(Exception):
     """The connection is gone; what was asked may or may not have been done."""
 
-    def __init__(self, why: str, *, is_foul: bool = False) -> None:
-        """Say why; `is_foul`: the other side sent what no runner of ours would."""
-        super().__init__(why)
-        self.is_foul = is_foul
-
 
 @dataclass(slots=True)
 class _Waiter:
@@ -81,6 +76,11 @@ class Link:
     def is_cut(self) -> bool:
         """Return whether it is gone."""
         return bool(self._why)
+
+    @property
+    def is_foul(self) -> bool:
+        """Return whether it was cut for what no runner of ours would send."""
+        return self._is_foul
 
     @property
     def pid(self) -> int:
@@ -142,7 +142,7 @@ class Link:
             with self._lock:
                 self._waiters.pop(number, None)
         if waiter.answer is None:
-            raise Cut(self._why or f"no answer within {within_s:.0f} s", is_foul=self._is_foul)
+            raise Cut(self._why or f"no answer within {within_s:.0f} s")
         return waiter.answer
 
     def _send(self, message: Message) -> None:
@@ -176,7 +176,8 @@ class Link:
             self._take(first)
             self._loop()
         except MalformedInput as error:
-            self._is_foul = True
+            # An answer may come for somebody who left when the connection was cut: no fault of the host.
+            self._is_foul = not self._why
             self._cut(f"it sends what is not of the protocol: {error.what}")
         except Exception as error:  # noqa: BLE001 - whatever it was, nobody may wait for ever
             self._cut(f"{type(error).__name__}: {error}")
@@ -209,6 +210,8 @@ class Link:
 
     def _take(self, data: bytes) -> None:
         for one in self._frames.feed(data):
+            if self._why:
+                return
             if len(one) > _LARGE:  # before it costs anything
                 self._serving.hear(len(one))
             message = frames.unpack(one)

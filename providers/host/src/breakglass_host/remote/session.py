@@ -41,6 +41,7 @@ class Session:
         self._connecting = False
         self._closed = False
         self._fouls = 0
+        self._foul: Link | None = None
         now_s = time.monotonic()
         self._link: Link | None = self._again(now_s + within_s, now_s + min(within_s, FIRST_PATIENCE_S))
 
@@ -74,7 +75,7 @@ class Session:
             try:
                 return link.call(verb, action, args)
             except Cut as cut:
-                self._fouls += cut.is_foul
+                self._count_foul(link)
                 if verb in _CHANGES:
                     raise InDoubt(
                         f"connection to {self._host} was cut during {what} ({cut}): whether it was done is"
@@ -84,6 +85,13 @@ class Session:
                     ) from cut
                 if time.monotonic() > until_s:
                     raise Transient(f"connection to {self._host} was cut: {cut}", where=self._host) from cut
+
+    def _count_foul(self, link: Link) -> None:
+        """Count a connection once, however many calls waited on it."""
+        with self._changed:
+            if link.is_foul and link is not self._foul:
+                self._foul = link
+                self._fouls += 1
 
     def close(self) -> None:
         """End the connection; no other is made."""
