@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from breakglass.errors import ProviderError
+from breakglass.errors import ProviderError, Transient
 from breakglass.model.action import Grade, Verdict
 from breakglass_host.machine import Machine
 from providers.host.tests.machines import connect_to
@@ -60,6 +60,23 @@ def test_a_link_that_systemd_has_not_read_is_not_contained(machine: Machine) -> 
 
     assert judged.verdict is Verdict.NOT_CONTAINED
     assert "has not read it" in judged.reason
+    provider.close()
+
+
+def test_a_systemd_that_cannot_be_asked_for_a_moment_is_asked_again(machine: Machine) -> None:
+    """Its sockets are away, as while it is executed anew: the engine may try again; it is never an answer."""
+    start(machine)
+    provider = connect_to(machine, {"unit": "bot.service"})
+    step = proposal(provider.discover(), "host.systemd.mask_units")
+    action = provider.actions[step.action]
+    machine.run("mv /run/systemd/private /run/p; mv /run/dbus/system_bus_socket /run/b")
+
+    with pytest.raises(Transient, match="could not be asked"):
+        action.observe(step.target)
+
+    machine.run("mv /run/p /run/systemd/private; mv /run/b /run/dbus/system_bus_socket")
+    judged, _ = carry_out(provider, step)
+    assert judged.verdict is Verdict.CONTAINED
     provider.close()
 
 

@@ -205,8 +205,17 @@ def _check(name: str) -> None:
         raise ProviderError(f"{safepath.shown(name)[:300]} {why}")
 
 
+_UNANSWERED = re.compile(
+    "Failed to connect to bus|Connection (reset|refused|timed out|terminated)"
+    "|Transport endpoint is not connected"
+)
+"""It is starting, ending or being restarted itself: asked again, it may answer."""
+
+
 def _said(done: subprocess.CompletedProcess[bytes]) -> str:
     text = safepath.shown(done.stderr.strip() or done.stdout.strip())[:300]
     if "Access denied" in text or "authentication required" in text:
         raise Denied(f"systemd refused: {text}")
+    if _UNANSWERED.search(text):
+        raise Transient(f"systemd could not be asked: {text}")
     return text or f"exit status {done.returncode}"
