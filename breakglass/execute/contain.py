@@ -38,6 +38,8 @@ class _Progress:
     denied: str = ""
     failures: int = 0
     """Changes that failed one after another."""
+    failed: str = ""
+    """Why the last one did; empty: it did not."""
     probe_pause_s: float = PROBE_PAUSE_S
     moot_since_s: float | None = None
     settled: bool = False
@@ -103,7 +105,8 @@ def _close(context: StepContext, progress: _Progress) -> Generator[Effect, objec
             continue
         progress.agreed = None
         if context.late() or progress.denied:
-            return Judgement(judgement.verdict, progress.denied or judgement.reason, Grade.NONE)
+            why = f"{judgement.reason}; the last change failed: {progress.failed}" if progress.failed else ""
+            return Judgement(judgement.verdict, progress.denied or why or judgement.reason, Grade.NONE)
         if _is_moot(context, progress):
             return Judgement(Verdict.UNKNOWN, f"moot: {judgement.reason}", Grade.NONE)
         yield from _round(context, progress, state)
@@ -150,9 +153,10 @@ def _round(context: StepContext, progress: _Progress, state: State) -> Routine:
         pause_s = min(LONGEST_ROUND_PAUSE_S, ROUND_PAUSE_S * 2**progress.failures)
         yield Pause(min(pause_s, context.left_s()))
         progress.failures += 1
+        progress.failed = error.what
     else:
         yield context.write("step.accepted", round=progress.round, ok=True, detail="")
-        progress.failures = 0
+        progress.failures, progress.failed = 0, ""
     progress.round += 1
     progress.changed_s = context.clock.monotonic_s()
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-import secrets
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from breakglass.canon import Json, JsonObject
+from breakglass.canon import Json, JsonObject, sha256
 from breakglass.errors import RecordDamaged
 from breakglass.model.action import Verdict
 from breakglass.model.resource import State
@@ -79,20 +79,18 @@ def edit(path: str, account: str, seen: Json, wanted: bool) -> bool:  # noqa: FB
         if found is None:
             if not isinstance(seen, Mapping) or seen.get("present"):
                 return False
-            made = _write(at, edited(b"", account, wanted), 0o644)
-            if not vault.move(made, at, name, at):
-                os.unlink(made, dir_fd=at)
-                return False
-            return True
+            with _beside(at, f"{name} {account}", edited(b"", account, wanted), 0o644) as made:
+                return vault.move(made, at, name, at)
         if not isinstance(seen, Mapping) or (found.id, str(found.mtime_ns)) != (
             seen["inode"],
             seen["mtime_ns"],
         ):
             return False
-        made = _write(at, edited(_bytes(name, at, found), account, wanted), 0o600)
-        rights = {**seen, "mtime_ns": str(found.mtime_ns + 1)}
-        inode.put_rights(made, at, rights, found.xattrs)
-        os.replace(made, name, src_dir_fd=at, dst_dir_fd=at)
+        data = edited(_bytes(name, at, found), account, wanted)
+        with _beside(at, f"{name} {account}", data, 0o600) as made:
+            rights = {**seen, "mtime_ns": str(found.mtime_ns + 1)}
+            inode.put_rights(made, at, rights, found.xattrs)
+            os.replace(made, name, src_dir_fd=at, dst_dir_fd=at)
         vault.sync(at)
         return True
 
@@ -116,9 +114,9 @@ def put_back(path: str, account: str, prior: JsonObject, wanted: bool, sealed: S
         if not prior.get("present"):
             os.unlink(name, dir_fd=at)
         else:
-            made = _write(at, was, 0o600)
-            inode.put_rights(made, at, prior, found.xattrs)
-            os.replace(made, name, src_dir_fd=at, dst_dir_fd=at)
+            with _beside(at, f"{name} {account}", was, 0o600) as made:
+                inode.put_rights(made, at, prior, found.xattrs)
+                os.replace(made, name, src_dir_fd=at, dst_dir_fd=at)
         vault.sync(at)
         return Outcome.RESTORED
 
@@ -151,14 +149,23 @@ def _bytes(name: str, folder_fd: int, found: inode.Inode) -> bytes:
     return data
 
 
-def _write(folder_fd: int, data: bytes, mode: int) -> str:
-    """Write a new file beside the list, durably; return its name."""
-    name = f".breakglass-{secrets.token_hex(8)}"
-    made = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode, dir_fd=folder_fd)
+@contextlib.contextmanager
+def _beside(folder_fd: int, of: str, data: bytes, mode: int) -> Iterator[str]:
+    """Write a new file beside the list, durably, for as long as it has a name of its own.
+
+    The name is the same each time, so that what a killed run left is replaced by the next one.
+    """
+    name = f".breakglass-{sha256(of.encode())[:16]}"
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(name, dir_fd=folder_fd)
     try:
-        os.fchmod(made, mode)
-        os.write(made, data)
-        os.fsync(made)
+        made = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode, dir_fd=folder_fd)
+        with os.fdopen(made, "wb") as file:
+            os.fchmod(made, mode)
+            file.write(data)
+            file.flush()
+            os.fsync(made)
+        yield name
     finally:
-        os.close(made)
-    return name
+        with contextlib.suppress(OSError):
+            os.unlink(name, dir_fd=folder_fd)
