@@ -60,7 +60,10 @@ def _is_overtaken(plan: Plan, step: Step, histories: Mapping[int, StepHistory]) 
     """Return whether nothing hangs on the step any more: what makes it moot is proven, and is read."""
     if not step.moot_by or any(step.n in door.closed_by for door in plan.doors):
         return False
-    return all(proven(histories.get(other)) for other in step.moot_by)
+    # Only by what is read itself: two steps that make each other moot would both go unread.
+    others = [plan.steps[n] for n in step.moot_by]
+    is_read = [not one.moot_by and one.capability.phase is not Phase.PRESERVE for one in others]
+    return all(is_read) and all(proven(histories.get(one.n)) for one in others)
 
 
 def _reader(provider: Provider, steps: Sequence[Step]) -> Callable[[], dict[int, Judgement]]:

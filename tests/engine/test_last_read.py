@@ -80,3 +80,20 @@ def test_what_a_later_proof_made_moot_is_not_read_again(
     after = replay(read_journal(tmp_path / "journal.jsonl").records)
     assert closes_a_door is (after[0].verdict is not Verdict.CONTAINED)
     assert expected is assess(plan, after).verdict
+
+
+def test_two_steps_that_make_each_other_moot_are_both_read_again(tmp_path: Path) -> None:
+    """A host that lies in a plan cannot keep its steps from the last look."""
+    world = cloud(2)
+    provider: Provider = FakeProvider(world)
+    plan = quick(plan_for(FakeProvider(world)))
+    first, second = plan.steps
+    plan = replace(plan, steps=(replace(first, moot_by=(1,)), replace(second, moot_by=(0,))))
+    _, histories = run(tmp_path, plan, provider)
+    for n in range(2):
+        world.set_key(f"bot-{n}", f"key-{n}", active=True)
+    with Journal.reopen(tmp_path / "journal.jsonl", CLOCK) as journal:
+        read_once_more(plan, histories, journal, {0: provider})
+
+    after = replay(read_journal(tmp_path / "journal.jsonl").records)
+    assert Verdict.NOT_CONTAINED is assess(plan, after).verdict
