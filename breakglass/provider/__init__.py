@@ -41,6 +41,7 @@ from breakglass.provider.port import (
     Reversal,
     WaitFor,
 )
+from breakglass.provider.proposed import Proposed
 
 __all__ = [
     "API_VERSION",
@@ -61,6 +62,7 @@ __all__ = [
     "MakeMachine",
     "Outcome",
     "Proposal",
+    "Proposed",
     "ProposedDoor",
     "Provider",
     "ReadsFiles",

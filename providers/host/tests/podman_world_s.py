@@ -20,10 +20,9 @@ from breakglass.canon import Json
 from breakglass.errors import ProviderError
 from breakglass.model.action import Judgement
 from breakglass.model.resource import Resource, State
-from breakglass.provider import Action, Proposal, Reversal
+from breakglass.provider import Action, Proposal, Proposed, Reversal
 from breakglass_host import parts
 from breakglass_host.containers import plan
-from breakglass_host.proposed import Proposed
 from providers.host.tests.own_mounts_s import OwnMounts, own_mounts
 from providers.host.tests.rig_b import connection, stop
 from tests.backends import need

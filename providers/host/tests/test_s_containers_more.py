@@ -14,10 +14,10 @@ from breakglass.errors import MalformedInput, ProviderError, Transient
 from breakglass.model.action import Grade, Verdict
 from breakglass.model.plan import DoorKind
 from breakglass.model.resource import Resource
+from breakglass.provider import Proposed
 from breakglass.shape import decode, encode
 from breakglass_host.actions.container_evidence import SnapshotContainer
 from breakglass_host.containers import engine, facts, reading
-from breakglass_host.proposed import Proposed
 from providers.host.tests.podman_world_s import PodmanWorld, podman_world
 from providers.host.tests.rig_b import connection
 

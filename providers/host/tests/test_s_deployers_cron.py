@@ -14,10 +14,9 @@ from breakglass.canon import Json
 from breakglass.errors import Denied
 from breakglass.model.action import Verdict
 from breakglass.model.resource import Resource, State
-from breakglass.provider import Outcome
+from breakglass.provider import Outcome, Proposed
 from breakglass_host.actions import deployers
 from breakglass_host.actions.deployer_jobs import PauseJob, complaint
-from breakglass_host.proposed import Proposed
 from providers.host.tests.own_mounts_s import OwnMounts, own_mounts
 from providers.host.tests.rig_b import connection, public_folder, stop
 from tests.backends import need

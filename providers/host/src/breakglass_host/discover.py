@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from breakglass.provider import Connection, Discovery
+from breakglass.provider import Connection, Discovery, Proposed
 from breakglass_host import parts, plan_tree, tree
-from breakglass_host.proposed import Proposed
 
 
 def discover(connection: Connection) -> Discovery:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from breakglass.provider import Action, Connection
+from breakglass.provider import Action, Connection, Proposed
 from breakglass_host.actions import (
     account_lock,
     credential_files,
@@ -30,7 +30,6 @@ from breakglass_host.actions import (
     units_stop,
 )
 from breakglass_host.containers import plan as containers
-from breakglass_host.proposed import Proposed
 from breakglass_host.systemd import propose as units
 
 Propose = Callable[[Connection, str | None, str], Proposed]

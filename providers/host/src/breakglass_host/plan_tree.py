@@ -11,14 +11,13 @@ from breakglass.canon import Json
 from breakglass.model.action import Grade, Verdict
 from breakglass.model.plan import Door, DoorKind, NotTouched
 from breakglass.model.resource import Resource
-from breakglass.provider import Connection, Proposal, ProposedDoor, WaitFor
+from breakglass.provider import Connection, Proposal, Proposed, ProposedDoor, WaitFor
 from breakglass_host import cgroup, exclusive, membership, network, nft, permissions, privilege, procfs
 from breakglass_host.actions import egress, end_tree, freeze, signal_tree
 from breakglass_host.membership import Resolved
 from breakglass_host.network import How, Net
 from breakglass_host.privilege import Privilege
 from breakglass_host.procfs import Process
-from breakglass_host.proposed import Proposed
 from breakglass_host.systemd import propose as units
 from breakglass_host.systemd import relations
 

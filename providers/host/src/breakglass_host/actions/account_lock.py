@@ -18,12 +18,11 @@ from breakglass.model.action import (
 )
 from breakglass.model.plan import Door, DoorKind, NotTouched
 from breakglass.model.resource import Resource, State
-from breakglass.provider import Connection, Outcome, Proposal, ProposedDoor, Reversal
+from breakglass.provider import Connection, Outcome, Proposal, Proposed, ProposedDoor, Reversal
 from breakglass_host.accounts import account as accounts
 from breakglass_host.accounts import pam, shadow, sshd
 from breakglass_host.accounts.account import Account
 from breakglass_host.accounts.shadow import Entry, Read
-from breakglass_host.proposed import Proposed
 
 _SHOWN_BY = (
     "providers/host/tests/test_s_accounts_lock.py: Linux-PAM 1.5.2, OpenSSH 9.2, sudo 1.9.13, cron 3.0pl1"

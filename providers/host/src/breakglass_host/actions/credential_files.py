@@ -19,9 +19,8 @@ from breakglass.model.action import (
 )
 from breakglass.model.plan import Door, DoorKind
 from breakglass.model.resource import Resource, State
-from breakglass.provider import Connection, Proposal, ProposedDoor, Reversal
+from breakglass.provider import Connection, Proposal, Proposed, ProposedDoor, Reversal
 from breakglass_host import as_agent, safepath, setaside
-from breakglass_host.proposed import Proposed
 from breakglass_host.setaside import Place
 
 SPEC = ActionSpec(

@@ -8,10 +8,9 @@ from breakglass.canon import Json
 from breakglass.errors import BreakglassError
 from breakglass.model.action import Verdict
 from breakglass.model.plan import Door, DoorKind
-from breakglass.provider import Connection, ProposedDoor
+from breakglass.provider import Connection, Proposed, ProposedDoor
 from breakglass_host import safepath
 from breakglass_host.actions import deployer_jobs, deployer_units
-from breakglass_host.proposed import Proposed
 from breakglass_host.systemd import relations, systemctl, unit_name
 
 _FORM = "expected unit:NAME or cron:PATH"

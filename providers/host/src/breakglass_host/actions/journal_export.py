@@ -18,7 +18,7 @@ from breakglass.model.action import (
 )
 from breakglass.model.plan import NotTouched
 from breakglass.model.resource import Resource, State
-from breakglass.provider import Connection
+from breakglass.provider import Connection, Proposed
 from breakglass_host import agent_units, collect_once, learning, membership, safepath
 from breakglass_host.collect_once import Collection
 from breakglass_host.collected import BEST_GRADE
@@ -27,7 +27,6 @@ from breakglass_host.journald.collecting import Collected, collect
 from breakglass_host.journald.field_redaction import FieldRedactor
 from breakglass_host.journald.journalctl import Bounds, Journalctl
 from breakglass_host.journald.scope import Scope
-from breakglass_host.proposed import Proposed
 
 SPEC = ActionSpec(
     name="host.journald.export",

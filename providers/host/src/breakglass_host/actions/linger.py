@@ -18,11 +18,10 @@ from breakglass.model.action import (
 )
 from breakglass.model.plan import NotTouched
 from breakglass.model.resource import Resource, State
-from breakglass.provider import Connection, Outcome, Proposal, Reversal
+from breakglass.provider import Connection, Outcome, Proposal, Proposed, Reversal
 from breakglass_host import inode, safepath, setaside
 from breakglass_host.accounts import account as accounts
 from breakglass_host.accounts import folder_times, logind
-from breakglass_host.proposed import Proposed
 from breakglass_host.setaside import Place
 from breakglass_host.systemd import mask, systemctl
 

@@ -16,14 +16,13 @@ from breakglass.model.action import (
     Source,
 )
 from breakglass.model.resource import State
-from breakglass.provider import Connection
+from breakglass.provider import Connection, Proposed
 from breakglass_host import collect_once, collected, learning, log_evidence, membership, safepath
 from breakglass_host.actions import journal_export
 from breakglass_host.collect_once import Collection
 from breakglass_host.journald.journalctl import Answer, Bounds, Journalctl
 from breakglass_host.login_lines import LoginLines
 from breakglass_host.logins import Records
-from breakglass_host.proposed import Proposed
 
 SPEC = ActionSpec(
     name="host.login.records",

@@ -18,11 +18,10 @@ from breakglass.model.action import (
     Verdict,
 )
 from breakglass.model.resource import Resource, State
-from breakglass.provider import Connection, Outcome, Proposal, Reversal, WaitFor
+from breakglass.provider import Connection, Outcome, Proposal, Proposed, Reversal, WaitFor
 from breakglass_host import procfs
 from breakglass_host.accounts import account as accounts
 from breakglass_host.accounts import logind
-from breakglass_host.proposed import Proposed
 from breakglass_host.systemd import systemctl
 
 _SHOWN_BY = "providers/host/tests/test_s_accounts_sessions.py: systemd 252"

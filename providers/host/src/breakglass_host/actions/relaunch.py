@@ -22,10 +22,9 @@ from breakglass.model.action import (
 )
 from breakglass.model.plan import NotTouched
 from breakglass.model.resource import Resource, State
-from breakglass.provider import Connection, Outcome, Proposal, Reversal
+from breakglass.provider import Connection, Outcome, Proposal, Proposed, Reversal
 from breakglass_host import as_agent, exclusive, name_list, safepath, tree
 from breakglass_host.name_list import Lists
-from breakglass_host.proposed import Proposed
 
 SPEC = ActionSpec(
     name="host.cron.block_relaunch",

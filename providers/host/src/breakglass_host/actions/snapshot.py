@@ -20,7 +20,7 @@ from breakglass.model.action import (
     Verdict,
 )
 from breakglass.model.resource import Resource, State
-from breakglass.provider import Connection, EvidenceItem, Outcome, Proposal, Reversal, WaitFor
+from breakglass.provider import Connection, EvidenceItem, Outcome, Proposal, Proposed, Reversal, WaitFor
 from breakglass_host import (
     cgroup,
     log_evidence,
@@ -35,7 +35,6 @@ from breakglass_host import (
 )
 from breakglass_host.process_evidence import Reading
 from breakglass_host.procfs import Process
-from breakglass_host.proposed import Proposed
 from breakglass_host.redact import Redactor
 
 SPEC = ActionSpec(

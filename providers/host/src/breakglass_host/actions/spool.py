@@ -21,9 +21,8 @@ from breakglass.model.action import (
 )
 from breakglass.model.plan import Door, DoorKind
 from breakglass.model.resource import Resource, State
-from breakglass.provider import Connection, Outcome, Proposal, ProposedDoor, Reversal
+from breakglass.provider import Connection, Outcome, Proposal, Proposed, ProposedDoor, Reversal
 from breakglass_host import as_agent, inode, safepath, vault
-from breakglass_host.proposed import Proposed
 
 SPEC = ActionSpec(
     name="host.spool.pause",

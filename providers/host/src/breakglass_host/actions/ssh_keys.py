@@ -19,13 +19,12 @@ from breakglass.model.action import (
 )
 from breakglass.model.plan import Door, DoorKind, NotTouched
 from breakglass.model.resource import Resource, State
-from breakglass.provider import Connection, Outcome, Proposal, ProposedDoor, Reversal
+from breakglass.provider import Connection, Outcome, Proposal, Proposed, ProposedDoor, Reversal
 from breakglass_host import as_agent, inode, safepath, setaside, tree
 from breakglass_host.accounts import account as accounts
 from breakglass_host.accounts import folder_times, own_keys, sshd
 from breakglass_host.accounts.account import Account
 from breakglass_host.actions import account_lock
-from breakglass_host.proposed import Proposed
 from breakglass_host.setaside import Place
 
 _SHOWN_BY = "providers/host/tests/test_s_accounts_ssh.py: OpenSSH 9.2"

@@ -8,13 +8,12 @@ import os
 from breakglass.errors import BreakglassError
 from breakglass.model.action import Verdict
 from breakglass.model.plan import Door, DoorKind
-from breakglass.provider import Connection, ProposedDoor
+from breakglass.provider import Connection, Proposed, ProposedDoor
 from breakglass_host import as_agent
 from breakglass_host.accounts import account as accounts
 from breakglass_host.accounts import root_rights, run_by_others
 from breakglass_host.accounts.account import Account
 from breakglass_host.actions.deployers import texts
-from breakglass_host.proposed import Proposed
 from breakglass_host.systemd import relations, systemctl
 
 _MOST = 20

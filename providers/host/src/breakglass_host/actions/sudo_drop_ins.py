@@ -20,14 +20,13 @@ from breakglass.model.action import (
 )
 from breakglass.model.plan import Door, DoorKind, NotTouched
 from breakglass.model.resource import Resource, State
-from breakglass.provider import Connection, Outcome, Proposal, ProposedDoor, Reversal
+from breakglass.provider import Connection, Outcome, Proposal, Proposed, ProposedDoor, Reversal
 from breakglass_host import safepath, setaside
 from breakglass_host.accounts import account as accounts
 from breakglass_host.accounts import folder_times, programs, sudo_claims, sudo_rules
 from breakglass_host.accounts.account import Account
 from breakglass_host.accounts.sudo_claims import Subject
 from breakglass_host.actions import account_lock
-from breakglass_host.proposed import Proposed
 from breakglass_host.setaside import Place
 
 _SHOWN_BY = "providers/host/tests/test_s_accounts_sudo.py: sudo 1.9.13"

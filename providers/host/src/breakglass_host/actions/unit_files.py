@@ -17,7 +17,7 @@ from breakglass.model.action import (
     Source,
 )
 from breakglass.model.resource import State
-from breakglass.provider import Connection
+from breakglass.provider import Connection, Proposed
 from breakglass_host import (
     agent_units,
     collect_once,
@@ -30,7 +30,6 @@ from breakglass_host import (
 )
 from breakglass_host.collect_once import Collection
 from breakglass_host.planted import Looking
-from breakglass_host.proposed import Proposed
 from breakglass_host.systemd import systemctl, unit_name
 
 SPEC = ActionSpec(

@@ -10,13 +10,12 @@ from breakglass.errors import Denied, ProviderError
 from breakglass.model.action import Grade, Verdict
 from breakglass.model.plan import Door, DoorKind, NotTouched
 from breakglass.model.resource import Resource
-from breakglass.provider import Connection, Proposal, ProposedDoor, WaitFor
+from breakglass.provider import Connection, Proposal, Proposed, ProposedDoor, WaitFor
 from breakglass_host import cgroup, safepath
 from breakglass_host.actions import container_evidence, container_pause, container_policy, container_stop
 from breakglass_host.containers import engine, facts, plan_egress, powers, reading
 from breakglass_host.containers.engine import Engine
 from breakglass_host.containers.facts import Container
-from breakglass_host.proposed import Proposed
 
 _ASK_S = 10.0
 _FREEZE_WAIT_S = 5.0

@@ -7,10 +7,9 @@ from breakglass.errors import BreakglassError
 from breakglass.model.action import Grade, Verdict
 from breakglass.model.plan import Door, DoorKind, NotTouched
 from breakglass.model.resource import Resource
-from breakglass.provider import Connection, Proposal, ProposedDoor, WaitFor
+from breakglass.provider import Connection, Proposal, Proposed, ProposedDoor, WaitFor
 from breakglass_host import tree
 from breakglass_host.actions import triggers, units_mask, units_stop
-from breakglass_host.proposed import Proposed
 from breakglass_host.systemd import mask, relations, systemctl, unit_name
 from breakglass_host.systemd.relations import Units
 

@@ -1,11 +1,11 @@
-"""What one part of the host provider proposes for a plan; discovery joins the parts."""
+"""What one part of a provider proposes for a plan; its discovery joins the parts."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from breakglass.model.plan import NotTouched
-from breakglass.provider import Proposal, ProposedDoor
+from breakglass.provider.port import Proposal, ProposedDoor
 
 
 @dataclass(frozen=True, slots=True)
