@@ -27,6 +27,9 @@ DEPLOYERS = {
     "gitlab-ci": ("project",),
     "unit": (),
     "cron": (),
+    "codepipeline": (),
+    "cloudformation": (),
+    "codedeploy": (),
 }
 """The kinds of deployers, and the keys that each needs beside its name."""
 _KIND = {

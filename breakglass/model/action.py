@@ -129,5 +129,7 @@ class ActionSpec:
     """What evidence it destroys; such a step waits for snapshots, at most 20 s. Empty: none."""
     service: str = ""
     """The service whose rate budget its calls draw from."""
+    undo_permissions: tuple[str, ...] = ()
+    """The least that `revert` needs beside what `observe` needs, where it differs from `permissions`."""
     withholds_only: bool = False
     """True for a credential made unreadable but still valid at its issuer: never counts as revoked."""

@@ -6,10 +6,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from breakglass.canon import JsonObject
 from breakglass.model.action import ActionSpec, Capability
 from breakglass.model.resource import Reach
 from breakglass.provider.connection import Connection
-from breakglass.provider.home import MakeHome, MakeMachine
+from breakglass.provider.home import MakeCloud, MakeHome, MakeMachine
 from breakglass.provider.port import Provider
 
 API_VERSION = 1
@@ -60,6 +61,11 @@ class Card:
     """Where a drill's agent can live; None: this provider has no such place."""
     machine: MakeMachine | None = None
     """A whole machine that a drill's agent can settle on; None: this provider has none."""
+    cloud: MakeCloud | None = None
+    """A cloud's sandbox that a drill's agent lives on too; None: this provider has none."""
+    policy: Callable[[str, Sequence[Reach]], Sequence[JsonObject]] | None = None
+    """Return the least rights of the executor as the platform's own documents: for ``stop`` or ``restore``,
+    narrowed to an agent's reaches where some are given. None: this platform has no such documents."""
     concurrent: bool = False
     """`connect` may run on several threads at once: it imports no SDK (DESIGN 10)."""
     api_version: int = API_VERSION

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -91,4 +92,74 @@ class MakeMachine(Protocol):
 
     def __call__(self, name: str, *, say: Callable[[str], None]) -> AgentMachine:
         """Start it. Raises Unsupported: not here, and the remedy says what is missing; ProviderError."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class CloudEffect:
+    """What the sandbox's own record says of one way in which the agent acts there."""
+
+    channel: str
+    count: int
+    """How many were allowed."""
+    last_at_ms: int
+    """Of the last one that was allowed: Unix time in milliseconds."""
+    last_monotonic_us: int
+    """The same on CLOCK_MONOTONIC, which all processes of one machine share."""
+
+
+class AgentCloud(Protocol):
+    """A cloud's sandbox that a drill's agent lives on too; nobody else is in it."""
+
+    @property
+    def name(self) -> str:
+        """Return what the drill calls it, e.g. ``aws``."""
+        ...
+
+    @property
+    def summary(self) -> str:
+        """Return what the agent is there, in words."""
+        ...
+
+    @property
+    def reach(self) -> Mapping[str, object]:
+        """Return how an inventory names the agent there."""
+        ...
+
+    @property
+    def credentials(self) -> Mapping[str, bytes]:
+        """Return the executor's own secrets there, by the names that the reach gives them."""
+        ...
+
+    @property
+    def expected(self) -> tuple[str, ...]:
+        """Return the channels that must work before the drill begins."""
+        ...
+
+    def settle(self) -> None:
+        """Let the agent settle and work. Raises ProviderError."""
+        ...
+
+    def effects(self) -> Sequence[CloudEffect]:
+        """Return what the record says, channel by channel. Raises ProviderError."""
+        ...
+
+    def listing(self) -> Mapping[str, str]:
+        """Return what a restore must bring back, byte for byte: a digest by name. Raises ProviderError."""
+        ...
+
+    def alive(self) -> Sequence[str]:
+        """Return what still acts as the agent there, in words. Raises ProviderError."""
+        ...
+
+    def stop(self) -> None:
+        """End it; safe to repeat."""
+        ...
+
+
+class MakeCloud(Protocol):
+    """Starts a cloud's sandbox for a drill's agent; `say` hears how it goes, where that takes a while."""
+
+    def __call__(self, folder: Path, *, say: Callable[[str], None]) -> AgentCloud:
+        """Start it; `folder` is open to the operator alone. Raises Unsupported or ProviderError."""
         ...

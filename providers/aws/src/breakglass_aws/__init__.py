@@ -1,0 +1,62 @@
+"""The AWS provider: identities, work, triggers, queues and egress of one account and region."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from breakglass.canon import JsonObject
+from breakglass.errors import UsageError
+from breakglass.model.resource import Reach
+from breakglass.provider import AgentCloud, Card, Connection, Provider
+from breakglass_aws import parts
+from breakglass_aws.inventory import SETTINGS
+from breakglass_aws.settings import complaints
+
+__all__ = ["CARD"]
+
+
+def _connect(connection: Connection) -> Provider:
+    """Connect to one account and region as the executor.
+
+    Raises:
+        UsageError: the entry is wrong.
+        Denied: there are no credentials, or they belong to another account.
+        Unreachable: nobody answers.
+    """
+    if wrong := complaints(connection.reach.settings):
+        raise UsageError(wrong[0], where=connection.reach.where)
+    from breakglass_aws.connect import AwsProvider
+
+    return AwsProvider(connection)
+
+
+def _cloud(folder: Path, *, say: Callable[[str], None]) -> AgentCloud:
+    """Start the sandbox for a drill's agent."""
+    from breakglass_aws.drill import start
+
+    return start(folder, say=say)
+
+
+def _policy(purpose: str, reaches: Sequence[Reach]) -> Sequence[JsonObject]:
+    """Return the executor's least rights as IAM policy documents."""
+    from breakglass_aws.permissions import documents
+
+    return documents(purpose, reaches)
+
+
+CARD = Card(
+    name="aws",
+    summary="AWS, one account and region: identities, work, triggers, queues, egress, evidence",
+    capabilities=tuple(dict.fromkeys(spec.capability for spec in parts.SPECS)),
+    settings=SETTINGS,
+    specs=parts.SPECS,
+    connect=_connect,
+    check=lambda reach: complaints(reach.settings),
+    requires=("boto3",),
+    extra="aws",
+    redirects=("AWS_ENDPOINT_URL*",),
+    ignores=("AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_REGION", "AWS_DEFAULT_REGION", "AWS_ROLE_ARN"),
+    cloud=_cloud,
+    policy=_policy,
+)

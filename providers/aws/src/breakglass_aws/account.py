@@ -1,0 +1,187 @@
+"""One account and region, as the executor: every call of every action goes through here."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, TypeVar, cast
+
+from breakglass.errors import Denied, ProviderError, Unreachable
+from breakglass.model.action import ActionSpec
+from breakglass.provider import Connection
+from breakglass_aws.executor import Executor, Keys, client_config, keys_session
+from breakglass_aws.pace import Pace
+from breakglass_aws.refusals import CredentialsExpired, is_write, translate
+from breakglass_aws.settings import AwsSettings
+
+Answer = Mapping[str, Any]
+T = TypeVar("T")
+GLOBAL = {"aws": "us-east-1", "aws-cn": "cn-north-1", "aws-us-gov": "us-gov-west-1"}
+"""The region of services that have but one control plane (AWS General Reference, "Global services")."""
+_GLOBAL_SERVICES = frozenset({"iam", "organizations"})
+_MAX_PAGES = 100_000
+
+
+class Account:
+    """The executor's calls in one account and region."""
+
+    def __init__(self, settings: AwsSettings, connection: Connection, executor: Executor) -> None:
+        """Make no call yet."""
+        self.settings = settings
+        self.connection = connection
+        self._executor = executor
+        self._pace = Pace(connection.clock)
+        self._clients: dict[tuple[str, str], Any] = {}
+        self._gate = threading.Lock()
+
+    @property
+    def id(self) -> str:
+        """Return the account's 12 digits."""
+        return self.settings.account
+
+    @property
+    def region(self) -> str:
+        """Return the region of this reach."""
+        return self.settings.region
+
+    def arn(self, service: str, resource: str, *, region: str | None = None) -> str:
+        """Return an ARN of this account; `region` is empty for IAM's and S3's."""
+        where = self.region if region is None else region
+        account = "" if service == "s3" else self.id
+        return f"arn:{self.settings.partition}:{service}:{where}:{account}:{resource}"
+
+    def settle_s(self, spec: ActionSpec) -> float:
+        """Return the settle time of an action: its own, shortened where a drill says so."""
+        return spec.settle_s * self.settings.settle_factor
+
+    def warm(self, services: tuple[str, ...]) -> None:
+        """Make the clients of these services, one after another; for the main thread (DESIGN 10)."""
+        for service in services:
+            self._client(service, self.region)
+
+    def call(self, service: str, operation: str, /, region: str = "", **params: Any) -> Answer:  # noqa: ANN401 - its own
+        """Make one call, at the service's rate; `operation` is boto3's name (``put_role_policy``).
+
+        Raises:
+            ProviderError: what the service refused, in the engine's words; `code_of` tells its code.
+        """
+        client = self._client(service, region or self.region)
+        name = _operation(client, operation)
+        self._pace.wait(service, write=is_write(name))
+        return self._made(
+            lambda: cast("Answer", getattr(client, operation)(**params)), name, f"{service}:{name}"
+        )
+
+    def pages(self, service: str, operation: str, key: str, /, **params: Any) -> Iterator[Any]:  # noqa: ANN401 - its own
+        """Yield the items under `key` of every page, to the end.
+
+        Raises:
+            ProviderError: one page failed; what came before it is not the whole.
+        """
+        for page in self.each_page(service, operation, **params):
+            yield from page.get(key) or ()
+
+    def each_page(self, service: str, operation: str, /, region: str = "", **params: Any) -> Iterator[Answer]:
+        """Yield every page of a listing, as the service's own paginator follows it."""
+        client = self._client(service, region or self.region)
+        name = _operation(client, operation)
+        if not client.can_paginate(operation):
+            yield self.call(service, operation, region=region, **params)
+            return
+        pages = iter(client.get_paginator(operation).paginate(**params))
+        for _ in range(_MAX_PAGES):
+            self._pace.wait(service, write=False)
+            page: Answer | None = self._made(lambda: next(pages, None), name, f"{service}:{name}")
+            if page is None:
+                return
+            yield page
+        raise ProviderError("the listing does not end", where=f"{service}:{name}")
+
+    def call_as(self, keys: Keys, service: str, operation: str, /, **params: Any) -> Answer:  # noqa: ANN401 - its own
+        """Make one call as somebody else: the agent, with a credential of its own that is held for proof.
+
+        Raises:
+            ProviderError: it was refused; `code_of` tells how.
+        """
+        client = keys_session(keys).create_client(
+            service,
+            region_name=self._region_of(service, self.region),
+            endpoint_url=self.settings.text("endpoint") or None,
+            config=client_config(self.settings),
+        )
+        try:
+            name = _operation(client, operation)
+            return self._translated(lambda: cast("Answer", getattr(client, operation)(**params)), name, name)
+        finally:
+            client.close()
+
+    def agent_keys(self, principal: str) -> Keys | None:
+        """Return the agent's own credential of ``user/NAME`` or ``role/NAME``, where the executor holds one.
+
+        Raises:
+            Denied: the inventory names one, and it cannot be read.
+        """
+        name = self.settings.mapping("agent_credentials").get(principal)
+        if name is None:
+            return None
+        return Keys.parse(self.connection.credentials.secret(name), name)
+
+    def check_caller(self) -> str:
+        """Return the executor's own ARN, after a look that this is the account that the plan means.
+
+        Raises:
+            Denied: it is another account.
+            Unreachable: nobody answers there.
+        """
+        try:
+            caller = self.call("sts", "get_caller_identity")
+        except (Denied, CredentialsExpired):
+            raise
+        except ProviderError as error:
+            raise Unreachable(
+                f"AWS in {self.region} {error.what}", where=f"account {self.id}", remedy="try again"
+            ) from error
+        if caller["Account"] != self.id:
+            raise Denied(
+                f"the executor's credentials belong to account {caller['Account']}, not to {self.id}",
+                where=f"account {self.id}",
+                remedy="correct `account`, `as`, `profile` or `credential` of the reach",
+            )
+        return str(caller["Arn"])
+
+    def close(self) -> None:
+        """Let go of connections."""
+        with self._gate:
+            clients, self._clients = list(self._clients.values()), {}
+        for client in clients:
+            client.close()
+
+    def _client(self, service: str, region: str) -> Any:  # noqa: ANN401 - boto3 makes its clients at run time
+        where = self._region_of(service, region)
+        with self._gate:
+            if (service, where) not in self._clients:
+                self._clients[service, where] = self._executor.client(service, where)
+            return self._clients[service, where]
+
+    def _region_of(self, service: str, region: str) -> str:
+        return GLOBAL[self.settings.partition] if service in _GLOBAL_SERVICES else region
+
+    def _made(self, make: Callable[[], T], operation: str, where: str) -> T:
+        try:
+            return self._translated(make, operation, where)
+        except CredentialsExpired:
+            self._executor.renew()
+            raise
+
+    def _translated(self, make: Callable[[], T], operation: str, where: str) -> T:
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        try:
+            return make()
+        except (BotoCoreError, ClientError) as error:
+            raise translate(error, operation, where) from error
+
+
+def _operation(client: Any, method: str) -> str:  # noqa: ANN401 - boto3 makes its clients at run time
+    """Return the API's own name (``PutRolePolicy``) of boto3's method."""
+    return str(client.meta.method_to_api_mapping[method])

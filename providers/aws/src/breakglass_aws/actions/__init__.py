@@ -1,0 +1,1 @@
+"""The actions, one file a service; each is stateless and has five verbs (DESIGN 5)."""

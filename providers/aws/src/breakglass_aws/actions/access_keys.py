@@ -1,0 +1,114 @@
+"""``aws.iam.deactivate_access_keys``: every access key of a user, those included that appear later.
+
+A key is set inactive, never deleted: its secret could not come back. Sessions that were made from the key
+live on (12 h, at most 36 h: STS API reference, GetSessionToken); the user's deny is what ends those.
+"""
+
+from __future__ import annotations
+
+from breakglass.errors import Gone
+from breakglass.model.action import (
+    ActionSpec,
+    Authority,
+    Capability,
+    Grade,
+    Judgement,
+    Reversibility,
+    Source,
+    Verdict,
+)
+from breakglass.model.resource import Resource, State
+from breakglass.provider import Outcome, Proposal, Proposed, Reversal
+from breakglass_aws.account import Account
+
+SPEC = ActionSpec(
+    name="aws.iam.deactivate_access_keys",
+    capability=Capability.REVOKE_CREDENTIALS,
+    summary="sets every access key of the user inactive, also one that is made while the stop runs",
+    permissions=("iam:ListAccessKeys", "iam:UpdateAccessKey"),
+    blast_radius="every program that uses a key of this user",
+    reversibility=Reversibility.FULL,
+    undo="sets those keys active again that were active before; no secret changes",
+    settle_s=10,
+    best_grade=Grade.READ_BACK,
+    example="aws.iam.deactivate_access_keys user/support-bot-legacy",
+    sources=(
+        Source("settle", Authority.VENDOR_TEXT, "IAM User Guide: changes are not always immediately visible"),
+        Source("undo", Authority.VENDOR_TEXT, "IAM API reference, UpdateAccessKey: Active, Inactive"),
+        Source("effect", Authority.OWN_SANDBOX, "providers/aws/tests/test_aws_access_keys.py"),
+    ),
+    service="iam",
+)
+ACTIVE = "Active"
+INACTIVE = "Inactive"
+
+
+class DeactivateAccessKeys:
+    """Every access key of one user."""
+
+    spec = SPEC
+
+    def __init__(self, account: Account) -> None:
+        """Call as the executor of this account."""
+        self._account = account
+
+    def observe(self, resource: Resource) -> State:
+        """Read id and status of each key; a user that is gone has none."""
+        user = str(resource.params["user"])
+        try:
+            keys = list(self._account.pages("iam", "list_access_keys", "AccessKeyMetadata", UserName=user))
+        except Gone:
+            return State({})
+        return State({key["AccessKeyId"]: key["Status"] for key in keys})
+
+    def apply(self, resource: Resource, before: State, token: str) -> None:  # noqa: ARG002 - the API takes no token
+        """Set every key inactive that is not."""
+        for key, status in before.objects.items():
+            if status != INACTIVE:
+                self._set(resource, key, INACTIVE)
+
+    def judge(self, resource: Resource, state: State) -> Judgement:  # noqa: ARG002 - the state says it all
+        """Decide whether a key is left that works."""
+        alive = sorted(key for key, status in state.objects.items() if status != INACTIVE)
+        if alive:
+            return Judgement(Verdict.NOT_CONTAINED, f"{len(alive)} keys are active: {', '.join(alive)}")
+        return Judgement(Verdict.CONTAINED, f"all {len(state.objects)} keys are inactive")
+
+    def revert(self, resource: Resource, before: State, now: State) -> Reversal:
+        """Set those active again that were active before the stop."""
+        outcomes: dict[str, Outcome] = {}
+        for key, status in before.objects.items():
+            if key not in now.objects:
+                outcomes[key] = Outcome.DRIFTED
+            elif status == now.objects[key]:
+                outcomes[key] = Outcome.ALREADY
+            else:
+                self._set(resource, key, str(status))
+                outcomes[key] = Outcome.RESTORED
+        return Reversal(outcomes, "keys are as they were; one that is gone was deleted by somebody else")
+
+    def probe(self, resource: Resource) -> Judgement | None:  # noqa: ARG002 - nothing to try
+        """Return None: whoever holds a key of the agent's proves it through the user's deny."""
+        return None
+
+    def _set(self, resource: Resource, key: str, status: str) -> None:
+        user = str(resource.params["user"])
+        self._account.call("iam", "update_access_key", UserName=user, AccessKeyId=key, Status=status)
+
+
+def propose(account: Account) -> Proposed:
+    """Propose to set the keys of each of the agent's users inactive."""
+    proposals = tuple(
+        Proposal(
+            key=f"access_keys:{user}",
+            action=SPEC.name,
+            target=Resource("aws-user", f"user/{user}", f"access keys of user {user}", {"user": user}),
+            settle_s=account.settle_s(SPEC),
+        )
+        for user in account.settings.texts("users")
+    )
+    return Proposed(proposals)
+
+
+ACTION_CLASSES = (DeactivateAccessKeys,)
+SPECS = (SPEC,)

@@ -1,0 +1,59 @@
+"""Connects to one account and region: keys, clients, the caller's account; then actions and discovery."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from breakglass.errors import UsageError
+from breakglass.model.plan import Step
+from breakglass.provider import Action, Budget, Connection, Discovery, Finding
+from breakglass_aws import parts
+from breakglass_aws.account import Account
+from breakglass_aws.discover import discover
+from breakglass_aws.executor import Executor
+from breakglass_aws.pace import BUDGETS
+from breakglass_aws.preflight import preflight
+from breakglass_aws.settings import AwsSettings
+
+
+class AwsProvider:
+    """One account and region, connected."""
+
+    def __init__(self, connection: Connection) -> None:
+        """Find the keys, make the clients, and look whose account it is; on the main thread.
+
+        Raises:
+            UsageError: a sandbox stands in a real plan.
+            Denied: there are no credentials, or they belong to another account.
+            Unreachable: nobody answers.
+        """
+        settings = AwsSettings.of(connection.reach.settings)
+        if settings.text("endpoint") and not connection.drill:
+            raise UsageError("endpoint is for a drill only", where=connection.reach.where)
+        self._account = Account(settings, connection, Executor(settings, connection))
+        self._account.warm(parts.SERVICES)
+        self._caller = self._account.check_caller()
+        actions = (make(self._account) for make in parts.ACTION_CLASSES)
+        self._actions: Mapping[str, Action] = {action.spec.name: action for action in actions}
+
+    @property
+    def actions(self) -> Mapping[str, Action]:
+        """Return the actions by name."""
+        return self._actions
+
+    @property
+    def budgets(self) -> Mapping[str, Budget]:
+        """Return the documented rates by service."""
+        return BUDGETS
+
+    def discover(self) -> Discovery:
+        """Find what the agent is, uses and is driven by here."""
+        return discover(self._account)
+
+    def preflight(self, steps: Sequence[Step]) -> Sequence[Finding]:
+        """Ask the platform's evaluator whether the executor may do each step, and refuse its own branch."""
+        return preflight(self._account, self._caller, steps)
+
+    def close(self) -> None:
+        """Let go of connections."""
+        self._account.close()
