@@ -59,13 +59,13 @@ class Account:
         for service in services:
             self._client(service, self.region)
 
-    def call(self, service: str, operation: str, /, region: str = "", **params: Any) -> Answer:  # noqa: ANN401 - its own
+    def call(self, service: str, operation: str, /, **params: Any) -> Answer:  # noqa: ANN401 - its own
         """Make one call, at the service's rate; `operation` is boto3's name (``put_role_policy``).
 
         Raises:
             ProviderError: what the service refused, in the engine's words; `code_of` tells its code.
         """
-        client = self._client(service, region or self.region)
+        client = self._client(service, self.region)
         name = _operation(client, operation)
         self._pace.wait(service, write=is_write(name))
         return self._made(
@@ -81,12 +81,12 @@ class Account:
         for page in self.each_page(service, operation, **params):
             yield from page.get(key) or ()
 
-    def each_page(self, service: str, operation: str, /, region: str = "", **params: Any) -> Iterator[Answer]:
+    def each_page(self, service: str, operation: str, /, **params: Any) -> Iterator[Answer]:  # noqa: ANN401 - its own
         """Yield every page of a listing, as the service's own paginator follows it."""
-        client = self._client(service, region or self.region)
+        client = self._client(service, self.region)
         name = _operation(client, operation)
         if not client.can_paginate(operation):
-            yield self.call(service, operation, region=region, **params)
+            yield self.call(service, operation, **params)
             return
         pages = iter(client.get_paginator(operation).paginate(**params))
         for _ in range(_MAX_PAGES):

@@ -7,8 +7,9 @@ from collections.abc import Callable
 from breakglass.provider import Action, Proposed
 from breakglass_aws.account import Account
 from breakglass_aws.actions import access_keys
+from breakglass_aws.discover.found import Found
 
-Propose = Callable[[Account], Proposed]
+Propose = Callable[[Account, Found], Proposed]
 
 ACTION_CLASSES: tuple[Callable[[Account], Action], ...] = (*access_keys.ACTION_CLASSES,)
 SPECS = (*access_keys.SPECS,)

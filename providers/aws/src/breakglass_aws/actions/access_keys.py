@@ -20,6 +20,7 @@ from breakglass.model.action import (
 from breakglass.model.resource import Resource, State
 from breakglass.provider import Outcome, Proposal, Proposed, Reversal
 from breakglass_aws.account import Account
+from breakglass_aws.discover.found import Found
 
 SPEC = ActionSpec(
     name="aws.iam.deactivate_access_keys",
@@ -96,7 +97,7 @@ class DeactivateAccessKeys:
         self._account.call("iam", "update_access_key", UserName=user, AccessKeyId=key, Status=status)
 
 
-def propose(account: Account) -> Proposed:
+def propose(account: Account, found: Found) -> Proposed:
     """Propose to set the keys of each of the agent's users inactive."""
     proposals = tuple(
         Proposal(
@@ -105,7 +106,7 @@ def propose(account: Account) -> Proposed:
             target=Resource("aws-user", f"user/{user}", f"access keys of user {user}", {"user": user}),
             settle_s=account.settle_s(SPEC),
         )
-        for user in account.settings.texts("users")
+        for user in found.of("users")
     )
     return Proposed(proposals)
 

@@ -6,14 +6,17 @@ from breakglass.errors import ProviderError
 from breakglass.provider import Discovery, Proposed
 from breakglass_aws import parts
 from breakglass_aws.account import Account
+from breakglass_aws.discover.found import Found
+from breakglass_aws.inventory import SETTINGS
 
 
 def discover(account: Account) -> Discovery:
     """Join what the parts propose; a part whose listing fails makes the plan say that it is incomplete."""
+    found = Found({key.name: account.settings.texts(key.name) for key in SETTINGS})
     proposed = Proposed()
     for propose in parts.PROPOSE:
         try:
-            proposed = proposed.plus(propose(account))
+            proposed = proposed.plus(propose(account, found))
         except ProviderError as error:
             proposed = proposed.plus(Proposed(incomplete=(str(error)[:500],)))
     return Discovery(

@@ -1,0 +1,27 @@
+"""What is the agent's here: what the inventory names, what carries its tag, and what it made for itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+INVENTORY = "named in the inventory"
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Names by the inventory's own keys (``users``, ``functions`` ...), each once, with how it was found."""
+
+    names: Mapping[str, tuple[str, ...]]
+    origins: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    """(key, name) -> why it counts as the agent's, where that is not the inventory."""
+    shared: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Role name -> who else uses that role: functions, task definitions, profiles; the blast radius."""
+
+    def of(self, key: str) -> tuple[str, ...]:
+        """Return the names under one key of the inventory."""
+        return self.names.get(key, ())
+
+    def origin(self, key: str, name: str) -> str:
+        """Return why a name counts as the agent's."""
+        return self.origins.get((key, name), INVENTORY)

@@ -1,0 +1,17 @@
+"""Lists what the sandbox adds to moto; each module exposes some of HANDLERS, GUARDS, RESETS and STATES."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from breakglass_aws.sandbox.call import Guard, Handler
+
+HANDLERS: Mapping[tuple[str, str], Handler] = {}
+"""(service, operation) -> who answers in place of moto."""
+GUARDS: Mapping[tuple[str, str], tuple[Guard, ...]] = {}
+"""(service, operation) -> who looks before moto answers."""
+RESETS: tuple[Callable[[], None], ...] = ()
+"""Forget everything, with moto's own reset."""
+STATES: Mapping[str, Callable[[], Any]] = {}
+"""Name -> JSON of state that moto does not hold, for comparing before and after."""
