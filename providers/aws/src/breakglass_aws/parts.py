@@ -7,7 +7,7 @@ from collections.abc import Callable
 from breakglass.provider import Action, Proposed
 from breakglass_aws.account import Account
 from breakglass_aws.actions import access_keys
-from breakglass_aws.discover.found import Found
+from breakglass_aws.found import Found
 
 Propose = Callable[[Account, Found], Proposed]
 

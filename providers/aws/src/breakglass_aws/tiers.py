@@ -1,4 +1,4 @@
-"""Names what nobody has run on a real account yet: every action of the second tier says so wherever it shows."""
+"""Names what nobody has run on a real account yet: such an action says so wherever it shows."""
 
 from __future__ import annotations
 

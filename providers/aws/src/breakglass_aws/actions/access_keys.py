@@ -20,7 +20,7 @@ from breakglass.model.action import (
 from breakglass.model.resource import Resource, State
 from breakglass.provider import Outcome, Proposal, Proposed, Reversal
 from breakglass_aws.account import Account
-from breakglass_aws.discover.found import Found
+from breakglass_aws.found import Found
 
 SPEC = ActionSpec(
     name="aws.iam.deactivate_access_keys",

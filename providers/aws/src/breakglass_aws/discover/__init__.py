@@ -6,7 +6,7 @@ from breakglass.errors import ProviderError
 from breakglass.provider import Discovery, Proposed
 from breakglass_aws import parts
 from breakglass_aws.account import Account
-from breakglass_aws.discover.found import Found
+from breakglass_aws.found import Found
 from breakglass_aws.inventory import SETTINGS
 
 
