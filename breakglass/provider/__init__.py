@@ -31,6 +31,7 @@ from breakglass.provider.home import (
     MakeMachine,
     Started,
 )
+from breakglass.provider.mirror import Mirror, OpenMirror
 from breakglass.provider.port import (
     Action,
     Budget,
@@ -66,6 +67,8 @@ __all__ = [
     "MakeCloud",
     "MakeHome",
     "MakeMachine",
+    "Mirror",
+    "OpenMirror",
     "Outcome",
     "Proposal",
     "Proposed",

@@ -11,6 +11,7 @@ from breakglass.model.action import ActionSpec, Capability
 from breakglass.model.resource import Reach
 from breakglass.provider.connection import Connection
 from breakglass.provider.home import MakeCloud, MakeHome, MakeMachine
+from breakglass.provider.mirror import OpenMirror
 from breakglass.provider.port import Provider
 
 API_VERSION = 1
@@ -66,6 +67,10 @@ class Card:
     policy: Callable[[str, Sequence[Reach]], Sequence[JsonObject]] | None = None
     """Return the least rights of the executor as the platform's own documents: for ``stop`` or ``restore``,
     narrowed to an agent's reaches where some are given. None: this platform has no such documents."""
+    mirror: OpenMirror | None = None
+    """Where journals and claims can be mirrored to; None: this provider has no such store."""
+    mirror_settings: tuple[Setting, ...] = ()
+    """The keys of a mirror's entry in ``breakglass.yaml``."""
     concurrent: bool = False
     """`connect` may run on several threads at once: it imports no SDK (DESIGN 10)."""
     api_version: int = API_VERSION
