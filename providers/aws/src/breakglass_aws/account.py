@@ -65,7 +65,15 @@ class Account:
         Raises:
             ProviderError: what the service refused, in the engine's words; `code_of` tells its code.
         """
-        client = self._client(service, self.region)
+        return self.call_in(self.region, service, operation, **params)
+
+    def call_in(self, region: str, service: str, operation: str, /, **params: Any) -> Answer:  # noqa: ANN401 - its own
+        """Make one call in another region: what a global service did is on record in its own one.
+
+        Raises:
+            ProviderError: what the service refused, in the engine's words; `code_of` tells its code.
+        """
+        client = self._client(service, region)
         name = _operation(client, operation)
         self._pace.wait(service, write=is_write(name))
         return self._made(

@@ -10,11 +10,11 @@ from __future__ import annotations
 import json
 import threading
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from breakglass.clock import Clock
 from breakglass.errors import Denied, ProviderError
-from breakglass.provider import Connection
+from breakglass.provider import Credentials
 from breakglass_aws.refusals import CredentialsExpired, translate
 from breakglass_aws.settings import AwsSettings
 
@@ -25,6 +25,25 @@ AHEAD_S = 300.0
 RENEWAL_PAUSE_S = 1.0
 ROLE_SESSION_S = 3600
 """The longest session that role chaining allows (IAM User Guide, "Role chaining")."""
+
+
+class Calling(Protocol):
+    """What an executor needs of a `Connection`; a mirror has no more than this."""
+
+    @property
+    def clock(self) -> Clock:
+        """Return the clock."""
+        ...
+
+    @property
+    def credentials(self) -> Credentials:
+        """Return where the executor's own secrets are."""
+        ...
+
+    @property
+    def incident(self) -> str:
+        """Return what its session is named after."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +78,7 @@ class Keys:
 class Executor:
     """Makes the session that all clients are made from, and keeps its keys alive."""
 
-    def __init__(self, settings: AwsSettings, connection: Connection) -> None:
+    def __init__(self, settings: AwsSettings, connection: Calling) -> None:
         """Find the keys; only the main thread may call this (first imports, DESIGN 10).
 
         Raises:
@@ -131,10 +150,10 @@ class Executor:
 
     def _assume(self, base: Keys, role: str) -> Keys:
         """Assume the executor's role; keys that are that role's already are taken as they are."""
-        from botocore.credentials import Credentials
+        from botocore import credentials as boto
         from botocore.exceptions import BotoCoreError, ClientError
 
-        session = self._session(Credentials(base.access_key_id, base.secret, base.token))
+        session = self._session(boto.Credentials(base.access_key_id, base.secret, base.token))
         sts = session.create_client(
             "sts",
             region_name=self._settings.region,
@@ -212,10 +231,10 @@ class _Renewing:
 
 def keys_session(keys: Keys) -> Any:  # noqa: ANN401 - botocore has no types
     """Return a session with these keys, for a call as the agent."""
-    from botocore.credentials import Credentials
+    from botocore import credentials as boto
 
     session = _plain_session("")
-    session._credentials = Credentials(keys.access_key_id, keys.secret, keys.token)  # noqa: SLF001 - no public setter
+    session._credentials = boto.Credentials(keys.access_key_id, keys.secret, keys.token)  # noqa: SLF001 - no public setter
     return session
 
 
@@ -242,4 +261,4 @@ def _plain_session(profile: str) -> Any:  # noqa: ANN401 - botocore has no types
     return session
 
 
-__all__ = ["CredentialsExpired", "Executor", "Keys", "client_config", "keys_session"]
+__all__ = ["Calling", "CredentialsExpired", "Executor", "Keys", "client_config", "keys_session"]
