@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from breakglass.canon import Json, Profile, canonical, parse, sha256
 from breakglass.errors import MalformedInput
 from breakglass.model.action import ActionSpec
-from breakglass.model.plan import NotPlanned
+from breakglass.model.plan import NotPlanned, Plan
 from breakglass.model.resource import Resource, State
 from breakglass.provider import Discovery
 from breakglass.shape import encode
@@ -35,6 +35,27 @@ class Findings:
 
     reaches: tuple[ReachFindings, ...]
     not_planned: tuple[NotPlanned, ...]
+
+
+def without(findings: Findings, plan: Plan, refused: Mapping[int, str]) -> Findings:
+    """Return the findings without the steps that must not run; each stays open as *not planned*.
+
+    `refused` gives the reason by the number of a step of `plan`, which was built from these findings.
+    """
+    reaches = list(findings.reaches)
+    lost: list[NotPlanned] = []
+    for n, why in sorted(refused.items()):
+        step = plan.steps[n]
+        reach = reaches[step.reach]
+        kept = tuple(
+            proposal
+            for proposal in reach.discovery.proposals
+            if (proposal.action, proposal.target) != (step.action, step.target)
+        )
+        reaches[step.reach] = replace(reach, discovery=replace(reach.discovery, proposals=kept))
+        reason = f"{step.action} on {step.target.label}: {why}"
+        lost.append(NotPlanned(reach.provider, reach.discovery.scope, " ".join(reason.split())[:500]))
+    return Findings(tuple(reaches), (*findings.not_planned, *lost))
 
 
 def principal_name(provider: str, scope: str, resource: Resource) -> str:

@@ -134,6 +134,8 @@ class Finding:
     step: int
     ok: bool
     message: str
+    alone: bool = False
+    """Where it is not ok: this step cannot run and the others of the reach can; else none of them runs."""
 
 
 @dataclass(frozen=True, slots=True)

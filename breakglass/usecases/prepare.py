@@ -19,7 +19,7 @@ from breakglass.model.plan import Detection, NotPlanned, Pin, Plan, TwoPersonRul
 from breakglass.model.resource import Reach, State, recordable
 from breakglass.model.roster import RuleVerb
 from breakglass.plan.builder import Header, build
-from breakglass.plan.findings import Findings, ReachFindings
+from breakglass.plan.findings import Findings, ReachFindings, without
 from breakglass.plan.order import Candidate, order
 from breakglass.plan.readable import line, readable
 from breakglass.provider import Discovery, Provider
@@ -89,7 +89,9 @@ def prepare(
     header = _header(site, request, trusted, incident, random_bytes)
     findings, used = _read(agent.reaches, connected, drill=site.drill)
     plan, observed = build(header, findings, runbook, agent.tools, agent.deployers)
-    refused = _preflight(plan, used)
+    refused, alone = _preflight(plan, used)
+    if alone:
+        findings = without(findings, plan, alone)
     if refused:
         findings, used = _read(
             agent.reaches,
@@ -97,6 +99,7 @@ def prepare(
             drill=site.drill,
             refused={used[n][0]: why for n, why in refused.items()},
         )
+    if refused or alone:
         plan, observed = build(header, findings, runbook, agent.tools, agent.deployers)
     if not findings.reaches:
         reasons = "; ".join(f"{item.scope}: {item.reason}" for item in findings.not_planned)
@@ -240,19 +243,23 @@ def _observe(discovery: Discovery, provider: Provider) -> dict[str, State]:
     return states
 
 
-def _preflight(plan: Plan, used: Used) -> dict[int, str]:
-    """Return the planned reaches that must not run, with the reason."""
+def _preflight(plan: Plan, used: Used) -> tuple[dict[int, str], dict[int, str]]:
+    """Return the planned reaches and the single steps that must not run, with the reasons."""
     calls = {
         n: partial(provider.preflight, [step for step in plan.steps if step.reach == n])
         for n, (_, provider) in enumerate(used)
     }
     refused: dict[int, str] = {}
+    alone: dict[int, str] = {}
     for n, answer in side_by_side(calls, within_s=PLANNING_DEADLINE_S + A_REACH_MORE_S * len(calls)).items():
         if isinstance(answer, BreakglassError):
             refused[n] = answer.what
-        elif bad := [finding.message for finding in answer if not finding.ok]:
-            refused[n] = bad[0]
-    return refused
+            continue
+        bad = [finding for finding in answer if not finding.ok]
+        alone |= {finding.step: finding.message for finding in bad if finding.alone}
+        if whole := [finding.message for finding in bad if not finding.alone]:
+            refused[n] = whole[0]
+    return refused, alone
 
 
 def scope_of(reach: Reach) -> str:

@@ -1,33 +1,63 @@
-"""Finds what the agent is, uses and is driven by in one account and region; each part proposes its own."""
+"""Finds what the agent is, uses and is driven by in one account and region; each part proposes its own.
+
+What is the agent's: what the inventory names, what carries its tag, what its principals made. A listing
+that fails makes the plan say that it is incomplete.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TypeVar
+
 from breakglass.errors import ProviderError
+from breakglass.model.resource import Resource
 from breakglass.provider import Discovery, Proposed
 from breakglass_aws import parts
 from breakglass_aws.account import Account
-from breakglass_aws.found import Found
-from breakglass_aws.inventory import SETTINGS
+from breakglass_aws.discover.compose import running_work_before_its_role
+from breakglass_aws.discover.gather import gather
+
+T = TypeVar("T")
+
+
+@dataclass(slots=True)
+class _Notes:
+    incomplete: list[str] = field(default_factory=list)
+
+    def attempt(self, look: Callable[[], T], otherwise: T) -> T:
+        """Return what was read, or else what is safe, with the failure noted."""
+        try:
+            return look()
+        except ProviderError as error:
+            self.incomplete.append(str(error)[:500])
+            return otherwise
 
 
 def discover(account: Account) -> Discovery:
-    """Join what the parts propose; a part whose listing fails makes the plan say that it is incomplete."""
-    found = Found({key.name: account.settings.texts(key.name) for key in SETTINGS})
-    proposed = Proposed()
+    """Join what the parts propose for all that is the agent's here."""
+    gathered = gather(account)
+    notes = _Notes()
+    proposed = gathered.proposed
     for propose in parts.PROPOSE:
-        try:
-            proposed = proposed.plus(propose(account, found))
-        except ProviderError as error:
-            proposed = proposed.plus(Proposed(incomplete=(str(error)[:500],)))
+        proposed = proposed.plus(
+            notes.attempt(lambda propose=propose: propose(account, gathered.found), Proposed())  # type: ignore[misc]  # mypy cannot infer a lambda with a default
+        )
     return Discovery(
         scope=f"aws account {account.id} in {account.region}",
-        principals=(),
-        proposals=proposed.proposals,
+        principals=_principals(proposed),
+        proposals=running_work_before_its_role(proposed.proposals),
         doors=proposed.doors,
         not_touched=proposed.not_touched,
         endpoints=endpoints(account),
-        incomplete=proposed.incomplete,
+        incomplete=(*proposed.incomplete, *notes.incomplete),
     )
+
+
+def _principals(proposed: Proposed) -> tuple[Resource, ...]:
+    """Return what is the agent's: each target once, so that one which appears later is found, not signed."""
+    targets = {(one.target.kind, one.target.id): one.target for one in proposed.proposals}
+    return tuple(Resource(kind, name, name, {}) for kind, name in sorted(targets))
 
 
 def endpoints(account: Account) -> tuple[str, ...]:

@@ -1,0 +1,114 @@
+"""Gathers what is the agent's, from four sources: inventory, tags, what trusts it, what it made."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TypeVar
+
+from breakglass.errors import ProviderError
+from breakglass.model.action import Verdict
+from breakglass.model.plan import Door, DoorKind, NotTouched
+from breakglass.provider import Proposed, ProposedDoor
+from breakglass_aws.account import Account
+from breakglass_aws.discover import tags
+from breakglass_aws.discover.made import Made, made_by
+from breakglass_aws.discover.principals import Principal, every_principal, new_friends, unexplained
+from breakglass_aws.discover.sharers import sharers
+from breakglass_aws.found import Found
+from breakglass_aws.inventory import SETTINGS
+
+T = TypeVar("T")
+TRUSTS_IT = "made since the harm began, and trusts the agent"
+
+
+@dataclass(frozen=True, slots=True)
+class Gathered:
+    """What is the agent's, and what must be said of how it was found."""
+
+    found: Found
+    proposed: Proposed
+
+
+@dataclass(slots=True)
+class _Gathering:
+    names: dict[str, list[str]]
+    origins: dict[tuple[str, str], str] = field(default_factory=dict)
+    incomplete: list[str] = field(default_factory=list)
+
+    def add(self, key: str, name: str, origin: str) -> None:
+        """Count a name as the agent's; one that is known keeps its first origin."""
+        known = self.names.setdefault(key, [])
+        if not any(_same(key, name, other) for other in known):
+            known.append(name)
+            self.origins[key, name] = origin
+
+    def attempt(self, look: Callable[[], T], otherwise: T) -> T:
+        """Return what was read, or else what is safe, with the failure noted."""
+        try:
+            return look()
+        except ProviderError as error:
+            self.incomplete.append(str(error)[:500])
+            return otherwise
+
+    def found(self) -> Found:
+        """Return what was gathered so far."""
+        return Found({key: tuple(names) for key, names in self.names.items()}, dict(self.origins))
+
+
+def gather(account: Account) -> Gathered:
+    """Gather; whatever cannot be listed is noted and the rest goes on."""
+    names = {key.name: list(account.settings.texts(key.name)) for key in SETTINGS}
+    gathering = _Gathering(names)
+    nothing: tags.Tagged = ((), ())
+    tagged, unknown = gathering.attempt(lambda: tags.tagged(account), nothing)
+    for key, name in tagged:
+        gathering.add(key, name, tags.ORIGIN)
+    nobody: Sequence[Principal] = ()
+    principals = gathering.attempt(lambda: every_principal(account), nobody)
+    for principal in principals:
+        if principal.tagged:
+            gathering.add(principal.key, principal.name, tags.ORIGIN)
+    own = _own(gathering, principals)
+    made = gathering.attempt(lambda: made_by(account, own), Made())
+    gathering.incomplete += made.incomplete
+    for key, name, origin in made.resources:
+        gathering.add(key, name, origin)
+    for friend in new_friends(principals, _own(gathering, principals), account.connection.since):
+        gathering.add("roles", friend.name, TRUSTS_IT)
+    shared, failed = sharers(account, gathering.found(), principals)
+    gathering.incomplete += failed
+    known = (*_own(gathering, principals), *made.by_others)
+    doors = [_door(one) for one in unexplained(principals, known, account.connection.since)]
+    not_touched = [
+        NotTouched(arn, f"{tags.ORIGIN}, and no action is about such a resource") for arn in unknown
+    ]
+    return Gathered(
+        replace(gathering.found(), shared=shared),
+        Proposed((), tuple(doors), tuple(not_touched), tuple(gathering.incomplete)),
+    )
+
+
+def _own(gathering: _Gathering, principals: Sequence[Principal]) -> tuple[str, ...]:
+    """Return the ARNs of the agent's users and roles that exist."""
+    return tuple(
+        one.arn
+        for one in principals
+        if any(_same(one.key, one.name, name) for name in gathering.names.get(one.key, ()))
+    )
+
+
+def _same(key: str, one: str, other: str) -> bool:
+    """Return whether two names mean one thing: a role may be named with its path."""
+    if key in {"roles", "users"}:
+        return one.rpartition("/")[2] == other.rpartition("/")[2]
+    return one == other
+
+
+def _door(one: Principal) -> ProposedDoor:
+    """Return the door of somebody who appeared since the harm began, and nobody yet knows by whom."""
+    reason = f"made at {one.created}, after the harm began; CloudTrail does not say yet by whom"
+    remedy = "look who made it; name it in the inventory if it is the agent's, and stop again"
+    return ProposedDoor(
+        Door(DoorKind.CAN_MINT, f"{one.short} in aws", reason, remedy, "", (), Verdict.UNKNOWN)
+    )

@@ -1,0 +1,120 @@
+"""Reads every user and role of the account once: who carries the tag, who is new, who trusts the agent."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from breakglass.clock import Instant
+from breakglass_aws.account import Account
+from breakglass_aws.discover.tags import TAG
+
+SERVICE_PATHS = ("/aws-service-role/", "/aws-reserved/")
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """One user or role, as far as discovery needs it."""
+
+    key: str
+    """``users`` or ``roles``."""
+    name: str
+    arn: str
+    path: str
+    id: str
+    created: Instant
+    tagged: bool
+    trusts: tuple[str, ...]
+    """The AWS principals that a role's trust policy allows."""
+    profiles: tuple[str, ...] = ()
+
+    @property
+    def short(self) -> str:
+        """Return ``user/NAME`` or ``role/NAME``."""
+        return f"{self.key.removesuffix('s')}/{self.name}"
+
+
+def every_principal(account: Account) -> Sequence[Principal]:
+    """Return all users and roles, page by page (GetAccountAuthorizationDetails: tags, dates, trust at once).
+
+    Raises:
+        ProviderError: the listing failed.
+    """
+    found: list[Principal] = []
+    for page in account.each_page("iam", "get_account_authorization_details", Filter=["User", "Role"]):
+        found += [_principal("users", item, account) for item in page.get("UserDetailList") or ()]
+        found += [_principal("roles", item, account) for item in page.get("RoleDetailList") or ()]
+    return found
+
+
+def _principal(key: str, item: Mapping[str, Any], account: Account) -> Principal:
+    tags = {tag["Key"]: tag["Value"] for tag in item.get("Tags") or ()}
+    kind = "User" if key == "users" else "Role"
+    profiles = (profile["InstanceProfileName"] for profile in item.get("InstanceProfileList") or ())
+    return Principal(
+        key=key,
+        name=str(item[f"{kind}Name"]),
+        arn=str(item["Arn"]),
+        path=str(item.get("Path", "/")),
+        id=str(item[f"{kind}Id"]),
+        created=Instant(int(item["CreateDate"].timestamp() * 1000)),
+        tagged=tags.get(TAG) == account.connection.agent.name,
+        trusts=trusted(item.get("AssumeRolePolicyDocument") or {}),
+        profiles=tuple(profiles),
+    )
+
+
+def trusted(document: object) -> tuple[str, ...]:
+    """Return the AWS principals of the Allow statements of a trust policy."""
+    if isinstance(document, str):
+        try:
+            document = json.loads(document)
+        except (ValueError, RecursionError):
+            return ()
+    statements = document.get("Statement", ()) if isinstance(document, Mapping) else ()
+    found: list[str] = []
+    for statement in [statements] if isinstance(statements, Mapping) else statements:
+        if not isinstance(statement, Mapping) or statement.get("Effect") != "Allow":
+            continue
+        principal = statement.get("Principal", ())
+        named = principal.get("AWS", ()) if isinstance(principal, Mapping) else principal
+        found += [named] if isinstance(named, str) else [str(one) for one in named]
+    return tuple(dict.fromkeys(found))
+
+
+def new_friends(
+    principals: Iterable[Principal], own: Sequence[str], since: Instant | None
+) -> Sequence[Principal]:
+    """Return roles that were made since the harm began and that one of the agent's principals may assume.
+
+    `own` are the agent's ARNs. CloudTrail tells who made them, minutes later; that they trust the agent is
+    reason enough.
+    """
+    if since is None:
+        return ()
+    return [
+        one
+        for one in principals
+        if one.key == "roles"
+        and one.created.epoch_ms >= since.epoch_ms
+        and one.arn not in own
+        and not one.path.startswith(SERVICE_PATHS)
+        and set(own).intersection(one.trusts)
+    ]
+
+
+def unexplained(
+    principals: Iterable[Principal], known: Sequence[str], since: Instant | None
+) -> Sequence[Principal]:
+    """Return users and roles that were made since the harm began, by nobody knows whom; `known` are ARNs."""
+    if since is None:
+        return ()
+    return [
+        one
+        for one in principals
+        if one.created.epoch_ms >= since.epoch_ms
+        and one.arn not in known
+        and not one.path.startswith(SERVICE_PATHS)
+    ]
