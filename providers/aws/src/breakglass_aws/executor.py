@@ -17,6 +17,7 @@ from breakglass.errors import Denied, ProviderError
 from breakglass.provider import Credentials
 from breakglass_aws.refusals import CredentialsExpired, translate
 from breakglass_aws.settings import AwsSettings
+from breakglass_aws.texts import keep_texts
 
 CONNECT_S = 3.0
 READ_S = 8.0
@@ -115,12 +116,15 @@ class Executor:
 
     def client(self, service: str, region: str) -> Any:  # noqa: ANN401 - boto3 makes its clients at run time
         """Make a client of this session."""
-        return self.session.create_client(
+        client = self.session.create_client(
             service,
             region_name=region,
             endpoint_url=self._settings.text("endpoint") or None,
             config=client_config(self._settings),
         )
+        if service == "iam":
+            keep_texts(client)
+        return client
 
     def _find(self) -> Keys:
         base = self._base()
