@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
+from breakglass import registry
+from breakglass.model.action import ActionSpec
 from breakglass.model.plan import Plan
 from breakglass.model.roster import Roster
 from breakglass.shape import describe
@@ -23,9 +26,53 @@ def schema(document: type, title: str) -> str:
     return json.dumps(head | dict(describe(document)), indent=2) + "\n"
 
 
+def actions() -> str:
+    """Return the table of all actions, provider by provider, from what each declares."""
+    parts = [
+        "# Every action",
+        "",
+        "Made from the code by `make docs`. `breakglass providers show NAME` prints the same, with every source.",
+        "A claim whose source is *unverified* has been shown by nobody on the real platform yet.",
+    ]
+    for name in sorted({item.name for item in registry.names()}):
+        card = registry.card(name)
+        parts += ["", f"## {card.name}", "", f"{card.summary}.", ""]
+        head = ("action", "does", "calls", "undo", "in effect after", "breaks", "strongest proof", "says who")
+        parts += [row(head), row(["---"] * len(head))]
+        parts += [row(cells(spec)) for spec in card.specs]
+    return "\n".join(parts) + "\n"
+
+
+def cells(spec: ActionSpec) -> list[str]:
+    """Return the cells of one action."""
+    calls = ", ".join(spec.permissions)
+    if spec.undo_permissions:
+        calls += f"; to undo: {', '.join(spec.undo_permissions)}"
+    undo = f"{spec.reversibility.value}: {spec.undo}"
+    if spec.destroys_evidence:
+        undo += f"; destroys {spec.destroys_evidence}"
+    sources = dict.fromkeys(source.authority.value.replace("_", " ") for source in spec.sources)
+    return [
+        f"`{spec.name}` ({spec.capability.value.replace('_', ' ')})",
+        spec.summary,
+        calls,
+        undo,
+        f"{spec.settle_s:g} s",
+        spec.blast_radius,
+        spec.best_grade.value.replace("_", " "),
+        ", ".join(sources),
+    ]
+
+
+def row(texts: Sequence[str]) -> str:
+    """Return one row of a table; a bar would end a cell."""
+    return "| " + " | ".join(text.replace("|", "\\|") for text in texts) + " |"
+
+
 def generated() -> dict[Path, str]:
     """Return every generated file with the text that it must have."""
     return {
+        HERE / "actions.md": actions(),
         HERE / "plan.schema.json": schema(Plan, "breakglass plan, version 1"),
         HERE / "roster.schema.json": schema(Roster, "breakglass roster, version 1"),
     }

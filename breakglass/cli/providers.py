@@ -9,6 +9,7 @@ import typer
 from breakglass.cli.complete import providers
 
 if TYPE_CHECKING:
+    from breakglass.canon import JsonObject
     from breakglass.model.action import ActionSpec
     from breakglass.provider import Card
     from breakglass.report.typeset import Row
@@ -20,6 +21,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
+_RIGHTS = "those that `breakglass providers show` lists with each action"
 Json = Annotated[bool, typer.Option("--json", help="Write JSON to stdout.")]
 
 
@@ -45,6 +47,15 @@ def show(
     name: Annotated[str, typer.Argument(help="The provider's name.", autocompletion=providers)],
     *,
     json: Json = False,
+    policy: Annotated[
+        bool, typer.Option("--policy", help="Print the executor's least rights, as the platform's own JSON.")
+    ] = False,
+    purpose: Annotated[
+        str, typer.Option("--for", metavar="stop|restore", help="With --policy: rights to do what.")
+    ] = "stop",
+    split: Annotated[
+        bool, typer.Option("--split", help="With --policy: in pieces that fit the platform's limit.")
+    ] = False,
 ) -> None:
     """Show what a provider can do, what it needs, and who says so; no SDK is loaded."""
     from breakglass import registry
@@ -52,6 +63,10 @@ def show(
 
     here = session()
     card = registry.card(name)
+    if policy:
+        documents = _policy(card, purpose, split=split)
+        show_json(here.out, documents if split else documents[0])
+        return
     if json:
         show_json(here.out, _document(card))
         return
@@ -93,6 +108,17 @@ def check(
     leave(EXIT_UNREACHABLE if any(why for _, why in answers) else 0)
 
 
+def _policy(card: Card, purpose: str, *, split: bool) -> list[JsonObject]:
+    """Return the platform's own documents. Raises UsageError: this platform has none, or no such purpose."""
+    from breakglass.errors import UsageError
+
+    if card.policy is None:
+        raise UsageError(f"{card.name} has no policy documents: its rights are {_RIGHTS}")
+    if purpose not in {"stop", "restore"}:
+        raise UsageError(f"--for {purpose!r}: there is stop and restore")
+    return list(card.policy(purpose, split=split))
+
+
 def _document(card: Card) -> dict[str, object]:
     from breakglass.shape import encode
 
@@ -109,6 +135,7 @@ def _document(card: Card) -> dict[str, object]:
                 "capability": spec.capability.value,
                 "summary": spec.summary,
                 "permissions": list(spec.permissions),
+                "undo_permissions": list(spec.undo_permissions or spec.permissions),
                 "blast_radius": spec.blast_radius,
                 "reversibility": spec.reversibility.value,
                 "undo": spec.undo,
@@ -157,6 +184,7 @@ def _spec_rows(spec: ActionSpec) -> list[Row]:
         ("proof", spec.best_grade.value.replace("_", " ")),
         ("settle", seconds(spec.settle_s)),
         ("permissions", ", ".join(spec.permissions)),
+        ("to undo", ", ".join(spec.undo_permissions)),
         ("destroys", spec.destroys_evidence),
         ("example", spec.example),
     ]

@@ -29,13 +29,19 @@ class ScoredChannel:
 
 
 def score(
-    plan: Plan, histories: Mapping[int, StepHistory], moot: frozenset[int], truths: Sequence[ChannelTruth]
+    plan: Plan,
+    histories: Mapping[int, StepHistory],
+    moot: frozenset[int],
+    truths: Sequence[ChannelTruth],
+    *,
+    phases: Sequence[Phase] = (Phase.ISOLATE,),
 ) -> tuple[ScoredChannel, ...]:
-    """Compare every channel with the instant at which the last isolating step was proven."""
+    """Compare every channel with the instant at which the last step of these phases was proven.
+
+    A machine is isolated, and what happens on it ends; an identity of a cloud acts until it is revoked.
+    """
     isolating = [
-        histories.get(step.n)
-        for step in plan.steps
-        if step.capability.phase is Phase.ISOLATE and step.n not in moot
+        histories.get(step.n) for step in plan.steps if step.capability.phase in phases and step.n not in moot
     ]
     proven = [history.proven for history in isolating if history is not None and _proven(history)]
     moments = [moment for moment in proven if moment is not None]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Protocol
 
 from breakglass.canon import JsonObject
 from breakglass.model.action import ActionSpec, Capability
@@ -38,6 +39,14 @@ class Setting:
     required: bool = False
 
 
+class LeastRights(Protocol):
+    """Writes what the executor needs, and nothing else."""
+
+    def __call__(self, purpose: str, *, split: bool) -> Sequence[JsonObject]:
+        """Return it for ``stop`` or ``restore``: one document, or pieces that the platform's limits allow."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Card:
     """What is known of a provider without importing its SDK."""
@@ -64,9 +73,8 @@ class Card:
     """A whole machine that a drill's agent can settle on; None: this provider has none."""
     cloud: MakeCloud | None = None
     """A cloud's sandbox that a drill's agent lives on too; None: this provider has none."""
-    policy: Callable[[str, Sequence[Reach]], Sequence[JsonObject]] | None = None
-    """Return the least rights of the executor as the platform's own documents: for ``stop`` or ``restore``,
-    narrowed to an agent's reaches where some are given. None: this platform has no such documents."""
+    policy: LeastRights | None = None
+    """The executor's least rights as the platform's own documents; None: it has no such documents."""
     mirror: OpenMirror | None = None
     """Where journals and claims can be mirrored to; None: this provider has no such store."""
     mirror_settings: tuple[Setting, ...] = ()

@@ -152,6 +152,10 @@ class AgentCloud(Protocol):
         """Return what still acts as the agent there, in words. Raises ProviderError."""
         ...
 
+    def retire(self) -> None:
+        """End the agent itself; what it is in the cloud stays, to be put back. Raises ProviderError."""
+        ...
+
     def stop(self) -> None:
         """End it; safe to repeat."""
         ...

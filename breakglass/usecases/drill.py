@@ -21,13 +21,14 @@ from breakglass.errors import BreakglassError, Unreachable
 from breakglass.incident.folder import IncidentFolder
 from breakglass.journal.history import replay
 from breakglass.journal.reader import read_sealed
-from breakglass.model.action import Verdict
+from breakglass.model.action import Phase, Verdict
 from breakglass.model.plan import Detection, Plan
 from breakglass.report.build import Report, Truth
 from breakglass.usecases.alert import read_alert
 from breakglass.usecases.approve import Request, accept, sign
 from breakglass.usecases.contain import Opened, finish, new_folder, new_incident, open_stop
 from breakglass.usecases.drill_audience import Audience
+from breakglass.usecases.drill_cloud import cloud_listing, cloud_truths, retire, still_alive
 from breakglass.usecases.drill_ground import Ground, drill_ground
 from breakglass.usecases.drill_machine import heed
 from breakglass.usecases.judgement import judge, report_of
@@ -56,7 +57,7 @@ class Outcome:
     sealed: bool
     """False: interrupted while the plan was carried out."""
     alive: tuple[str, ...] = ()
-    """What still ran as the agent on its other machine after the stop, in that machine's own words."""
+    """What still ran as the agent after the stop, on its other machine or in a cloud, in their own words."""
 
     @property
     def honest(self) -> bool:
@@ -108,8 +109,12 @@ def run_drill(
         audience.begin("truth", f"watching the downstream system for {AFTERMATH_S} s more")
         time.sleep(AFTERMATH_S)
         channels, report = _score(ground, opened.run.plan, done)
-        alive = settled.alive(ground.machine) if ground.machine is not None else ()
+        alive: tuple[str, ...] = ()
+        if ground.machine is not None:
+            alive = tuple(f"{ground.machine.name}: {line}" for line in settled.alive(ground.machine))
+        alive += still_alive(ground.clouds)
         audience.say("truth", _told(channels, alive))
+        retire(ground.clouds)
         restored = _restore(ground, done.folder, environ, audience)
         put_back: tuple[str, ...] = ()
         if restored is not None:
@@ -123,7 +128,8 @@ def run_drill(
 def _files(ground: Ground) -> Listing:
     """List the agent's files wherever it lives."""
     there = settled.files(ground.machine.root, ground.machine.name) if ground.machine is not None else {}
-    return {**listing(ground.grounds.agent), **there}
+    clouds = [item for cloud in ground.clouds for item in cloud_listing(cloud).items()]
+    return {**listing(ground.grounds.agent), **there, **dict(clouds)}
 
 
 def _await_alert(ground: Ground, cancelled: Callable[[], bool]) -> None:
@@ -138,7 +144,7 @@ def _await_alert(ground: Ground, cancelled: Callable[[], bool]) -> None:
 
 def _told(channels: tuple[ScoredChannel, ...], alive: tuple[str, ...]) -> str:
     if alive:
-        return f"{len(alive)} processes of the agent run on {settled.NAME}: {alive[0][:200]}"
+        return f"the agent is still alive in {len(alive)} places: {alive[0][:200]}"
     if any(channel.proven is None for channel in channels):
         return "the stop is not proven, so there is no claim to compare"
     late = [channel.truth.channel for channel in channels if not channel.honest]
@@ -188,7 +194,10 @@ def _score(ground: Ground, plan: Plan, done: Finished) -> tuple[tuple[ScoredChan
     """Hold the report against the truth, and write the truth into it."""
     records = read_sealed(done.folder.path).records
     truths = last_effects(ground.grounds.sink / ARRIVALS)
-    channels = score(plan, replay(records), judge(plan, records).moot, truths)
+    histories, moot = replay(records), judge(plan, records).moot
+    channels = score(plan, histories, moot, truths)
+    there = [truth for cloud in ground.clouds for truth in cloud_truths(cloud)]
+    channels += score(plan, histories, moot, there, phases=(Phase.ISOLATE, Phase.REVOKE))
     told = [
         Truth(
             channel=item.truth.channel,

@@ -31,9 +31,10 @@ from breakglass.drill.open_place import OpenPlace
 from breakglass.drill.scenario import Scenario
 from breakglass.drill.sink import ARRIVALS
 from breakglass.errors import Unsupported
-from breakglass.provider import AgentHome, AgentMachine, Started
+from breakglass.provider import AgentCloud, AgentHome, AgentMachine, Started
 from breakglass.usecases.connections import card_or_none
 from breakglass.usecases.drill_audience import Audience
+from breakglass.usecases.drill_cloud import settle_in, start_clouds
 from breakglass.usecases.drill_machine import doors_of, settle, settled_reaches, start_machine
 from breakglass.usecases.kit_signing import kit_sign
 from breakglass.usecases.site import Site, open_site
@@ -48,6 +49,8 @@ class Ground:
     site: Site
     machine: AgentMachine | None
     """Where the agent has settled too; None: nowhere else."""
+    clouds: tuple[AgentCloud, ...] = ()
+    """The clouds that it lives in as well."""
 
 
 @contextmanager
@@ -69,6 +72,10 @@ def drill_ground(
         names = ", ".join(operator.name.partition("@")[0] for operator in people.operators)
         audience.say("people", f"{names}: each with an encrypted key; two of them must sign")
         machine, missing = start_machine(undo, scenario, audience, cancelled)
+        clouds: tuple[AgentCloud, ...] = ()
+        if scenario.settles:
+            clouds, absent = start_clouds(undo, grounds.operator, audience, cancelled)
+            missing += absent
         audience.begin("agent", "making it a place of its own, and its downstream system")
         home, notes = _make_home(grounds)
         undo.callback(home.stop)
@@ -77,16 +84,18 @@ def drill_ground(
         audience.say("agent", f"{_place(home)}; it {scenario.summary}")
         if machine is not None:
             settle(machine, sink.issuer, held, grounds.sink / ARRIVALS, audience, cancelled)
+        settle_in(clouds, grounds.operator / "credentials", audience, cancelled)
         for note in (*notes, *missing):
             audience.note(note)
         reaches = _reaches(grounds, home, sink.issuer)
         if machine is not None:
             reaches += settled_reaches(machine, reaches[-1])
+        reaches += [cloud.reach for cloud in clouds]
         write_kit(grounds, people, clock, scenario.runbook, reaches, sink.issuer)
         for operator in people.operators[:2]:
             kit_sign(grounds.kit, operator.signer, card_or_none, clock.now())
         site = open_site(grounds.kit, environ, clock, card_or_none, drill_wanted=True)
-        yield Ground(grounds, people, site, machine)
+        yield Ground(grounds, people, site, machine, clouds)
 
 
 def _let_in(
