@@ -93,6 +93,8 @@ def show_end(here: Session, done: Finished, plan: Plan, *, json: bool) -> NoRetu
         (here.talk if json else here.out).show((Row(), *end))
         if not done.sealed:
             here.say(*rows("interrupted: breakglass resume goes on", tone=Tone.UNKNOWN))
+        for line in done.unmirrored:
+            here.say(*rows(f"unmirrored: {line}", rest="  ", tone=Tone.BAD))
     with if_it_can_be_shown():
         if json:
             here.out.raw(done.report.to_json())

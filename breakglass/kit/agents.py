@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from breakglass.canon import Json, JsonObject
 from breakglass.errors import BreakglassError
 from breakglass.kit.complaints import Complaints, quoted
+from breakglass.kit.entries import read_entry
 from breakglass.kit.fields import Field, Kind, Values, read_table
 from breakglass.kit.model import AgentFile, Deployer, Effect, Tool
 from breakglass.kit.nodes import Entry, Items, Node, Scalar, Table
 from breakglass.kit.settings import SHORT_NAME, SHORT_NAME_MEANING
 from breakglass.model.resource import AgentRef, Reach
-from breakglass.provider import Card, Setting, SettingType
+from breakglass.provider import Card
 from breakglass.runbook.loader import NAME, NAME_MEANING
 
 Cards = Callable[[str], Card | None]
@@ -32,12 +33,6 @@ DEPLOYERS = {
     "codedeploy": (),
 }
 """The kinds of deployers, and the keys that each needs beside its name."""
-_KIND = {
-    SettingType.TEXT: Kind.TEXT,
-    SettingType.TEXTS: Kind.TEXTS,
-    SettingType.FLAG: Kind.FLAG,
-    SettingType.MAPPING: Kind.MAPPING,
-}
 _AGENT = (
     Field("agent", required=True, pattern=AGENT_NAME, meaning="a name of letters, digits, dots and hyphens"),
     Field("owner", required=True),
@@ -131,26 +126,12 @@ def _reach(table: Table, around: Surroundings, complaints: Complaints) -> Reach 
 
 def _checked(table: Table, card: Card, complaints: Complaints) -> Reach | None:
     before = len(complaints)
-    fields = [Field(s.name, _KIND[s.type], required=s.required) for s in card.settings]
-    values = read_table(table, fields, f"a reach of provider {card.name}", complaints)
-    settings = {s.name: _value(values, s) for s in card.settings if values.has(s.name)}
+    settings = read_entry(table, card.settings, f"a reach of provider {card.name}", complaints)
     reach = Reach(card.name, settings, str(table.mark))
     if len(complaints) == before:  # the card's own rules see an entry of the right shape only
         for complaint in card.check(reach):
             complaints.add(table.mark, complaint, f"a reach of provider {card.name}")
     return reach if len(complaints) == before else None
-
-
-def _value(values: Values, setting: Setting) -> Json:
-    match setting.type:
-        case SettingType.TEXT:
-            return values.text(setting.name)
-        case SettingType.TEXTS:
-            return list(values.texts(setting.name))
-        case SettingType.FLAG:
-            return values.flag(setting.name)
-        case SettingType.MAPPING:
-            return dict(values.mapping(setting.name))
 
 
 def _unchecked(table: Table) -> JsonObject:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 
@@ -19,6 +19,7 @@ from breakglass.kit.agents import AGENT_NAME, Cards, Surroundings, read_agent
 from breakglass.kit.complaints import Complaints, did_you_mean, quoted
 from breakglass.kit.fields import Values
 from breakglass.kit.files import read_folder, shown
+from breakglass.kit.mirrors import read_mirrors
 from breakglass.kit.model import DEFAULT_RUNBOOK, AgentFile, Kit, KitSettings, Seal
 from breakglass.kit.nodes import Node, parse_yaml
 from breakglass.kit.seal import MAX_SEAL_BYTES, SEAL_FILE, differences, make_seal, read_seal
@@ -93,7 +94,7 @@ class _Reading:
         """Read all of it; None where something was noted. What does not parse hides no other mistake."""
         roster = self._roster()
         books = self._runbooks()
-        settings = self._settings(roster, books)
+        settings = self._settings(roster, books, cards, absent_ok=absent_ok)
         default = DEFAULT_RUNBOOK if settings is None else settings.runbook
         agents = self._agents(Surroundings(cards, tuple(books), default, absent_ok))
         if settings is None or roster is None:
@@ -119,14 +120,17 @@ class _Reading:
             unsealed=unsealed,
         )
 
-    def _settings(self, roster: Roster | None, books: Mapping[str, Runbook]) -> KitSettings | None:
+    def _settings(
+        self, roster: Roster | None, books: Mapping[str, Runbook], cards: Cards, *, absent_ok: bool
+    ) -> KitSettings | None:
         node = self._yaml(SETTINGS_FILE)
         if node is None:
             return None
         known = () if roster is None else tuple(executor.name for executor in roster.executors)
         settings, values = read_settings(node, known, self.complaints)
         self._agree(settings, values, roster, books)
-        return settings
+        mirrors = read_mirrors(values.tables("mirrors"), cards, self.complaints, absent_ok=absent_ok)
+        return replace(settings, mirrors=mirrors)
 
     def _yaml(self, path: str) -> Node | None:
         try:

@@ -8,6 +8,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
+from breakglass.canon import JsonObject
 from breakglass.clock import Instant
 from breakglass.errors import UsageError
 from breakglass.model.plan import Pin, TwoPersonRule
@@ -75,6 +76,16 @@ class ExecutorSetting:
 
 
 @dataclass(frozen=True, slots=True)
+class MirrorSetting:
+    """A store outside of the executor that claims and journals are copied to."""
+
+    provider: str
+    settings: JsonObject
+    where: str
+    """file:line:column of the entry, for messages."""
+
+
+@dataclass(frozen=True, slots=True)
 class Deadlines:
     """How long a stop may take, in seconds."""
 
@@ -103,6 +114,7 @@ class KitSettings:
     """Why the rule is advisory; empty where it is enforced."""
     runbook: str
     """The runbook of agents that name none."""
+    mirrors: tuple[MirrorSetting, ...] = ()
 
     def executor(self, name: str) -> ExecutorSetting | None:
         """Return the setting of one executor; None where the kit does not know it."""

@@ -12,6 +12,8 @@ executors:                            # names of the roster; the first one start
 exchange: /srv/breakglass             # optional: a folder for requests
 runbook: prompt-injection             # optional: of agents that name none
 deadlines: {step_s: 60, stop_s: 900, sign_s: 1800}           # optional
+mirrors:                              # optional: stores outside of the executor, for claims and journals
+  - {provider: aws, account: "210987654321", region: eu-west-1, bucket: acme-breakglass, profile: executor}
 """
 
 from __future__ import annotations
@@ -42,6 +44,7 @@ _SETTINGS = (
     Field("exchange"),
     Field("runbook", pattern=NAME, meaning=NAME_MEANING),
     Field("deadlines", Kind.TABLE),
+    Field("mirrors", Kind.TABLES),
 )
 _EXECUTOR = (
     Field("name", required=True, pattern=SHORT_NAME, meaning=SHORT_NAME_MEANING),

@@ -7,6 +7,7 @@
 | `signature.accepted` | person, key (SHA256:...), sha256 of the signature file | when it verified |
 | `signature.refused` | file, reason | when it did not |
 | `plan.claimed` | plan_sha256, nonce, signers [person, key] | after quorum, before any change |
+| `mirror.claimed` | mirror, ok, detail | the claim was made there, or could not be |
 | `step.started` | step | the step's dependencies are settled |
 | `step.intent` | step, round, token, objects {id: prior state}, complete | before each change |
 | `step.accepted` | step, round, ok, detail | after each call |
@@ -18,6 +19,7 @@
 | `run.interrupted` | reason | Ctrl-C or deadline |
 | `run.resumed` | tool, boot, in_doubt [step] | first of a resume |
 | `journal.recovered` | bytes, file | a torn tail was moved aside |
+| `mirror.copied` | mirror, records, detail | how much of this journal lies there; before the end |
 | `run.sealed` | verdict, open, timings | last; then the checkpoint is signed |
 
 Every record also has `v`, `seq`, `t` (UTC, ms), `m` (CLOCK_MONOTONIC, microseconds), `type` and `prev`
@@ -40,6 +42,8 @@ RECORD_TYPES = frozenset(
         "signature.accepted",
         "signature.refused",
         "plan.claimed",
+        "mirror.claimed",
+        "mirror.copied",
         "step.started",
         "step.intent",
         "step.accepted",

@@ -58,6 +58,7 @@ class Opened:
     def close(self) -> None:
         """Let go of everything; the journal of a run that did not start stays unsealed."""
         self.connected.close()
+        self.run.mirrors.close()
         self.run.journal.close()
         self.ledger.close()
 

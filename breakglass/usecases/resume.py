@@ -19,6 +19,7 @@ from breakglass.model.records import Record
 from breakglass.usecases.connections import LateJournal
 from breakglass.usecases.contain import take_from_exchange
 from breakglass.usecases.judgement import require_plan
+from breakglass.usecases.mirrors import Mirrors, open_mirrors
 from breakglass.usecases.prepare import lay_out
 from breakglass.usecases.restore import connect_planned, prior_states, read_plan
 from breakglass.usecases.run import (
@@ -77,6 +78,7 @@ def resume(
     plan, raw = read_plan(run_folder)
     trusted = site.trusted_roster(highest_seen=ledger.highest_roster(plan.org))
     journal = Journal.reopen(run_folder.journal, site.clock, watch=site.watch)
+    mirrors = Mirrors()
     try:
         records = read_journal(run_folder.journal).records
         require_plan(records, plan_digest(raw), run_folder)
@@ -84,6 +86,7 @@ def resume(
         run.started_at = ledger.claimed_at(run.digest, plan.nonce, run.claim_name)
         run.claim_recorded = first(records, "plan.claimed") is not None
         run.seen.update(_recorded(records))
+        run.mirrors = mirrors = open_mirrors(site)
         _require_claim(run, ended=bool(records) and records[-1].type == "run.sealed")
         if records and records[-1].type == "run.sealed":
             journal.close()
@@ -94,6 +97,7 @@ def resume(
             take_from_exchange(run)
         return _carry_on(run, folder, records, ledger, log_key, observer=observer, cancelled=cancelled)
     finally:
+        mirrors.close()
         journal.close()
 
 

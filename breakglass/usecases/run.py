@@ -31,6 +31,7 @@ from breakglass.report.build import Report
 from breakglass.usecases.judgement import judge, report_of
 from breakglass.usecases.last_read import read_once_more
 from breakglass.usecases.look_again import look_again
+from breakglass.usecases.mirrors import Mirrors, open_mirrors
 from breakglass.usecases.prepare import Prepared
 from breakglass.usecases.site import Site
 
@@ -54,6 +55,7 @@ class Run:
     claim_recorded: bool = False
     """A run may have died between its claim and the record of it."""
     seen: set[str] = field(default_factory=set)
+    mirrors: Mirrors = field(default_factory=Mirrors)
 
     @property
     def digest(self) -> str:
@@ -74,6 +76,8 @@ class Finished:
     folder: IncidentFolder
     sealed: bool
     """False: interrupted; `resume` goes on."""
+    unmirrored: tuple[str, ...] = ()
+    """Mirrors that do not hold all of this run, and why."""
 
 
 def claim_name(plan: Plan, run_name: str) -> str:
@@ -108,6 +112,7 @@ def open_run(site: Site, prepared: Prepared, journal: Journal) -> Run:
     """Record the plan that signatures are now asked for."""
     folder = prepared.folder
     run = Run(site, prepared.plan, prepared.raw, folder, journal, prepared.trusted, name_of(folder))
+    run.mirrors = open_mirrors(site)
     record_opened(run)
     prepared.evidence.attach(journal)
     return run
@@ -208,6 +213,7 @@ def carry_out(  # noqa: PLR0913 - each comes from another hand
     )
     with ledger.lock_agent(plan.agent, plan.incident):
         _claim(run, authorised, ledger)
+        run.mirrors.copy(run.folder, run.run_name, plan.incident)
         telling = Telling(observer)
         ports = Ports(run.site.clock, run.journal, telling, cancelled, random.Random())  # noqa: S311 - jitter
         try:
@@ -241,6 +247,7 @@ def require_ours(plan: Plan, ledger: Ledger) -> None:
 def _claim(run: Run, authorised: AuthorisedPlan, ledger: Ledger) -> None:
     roster = run.trusted
     ledger.remember_roster(run.plan.org, roster.roster.version, roster.sha256)
+    run.mirrors.claim(run.plan, run.digest, run.run_name, run.site.executor().name, run.journal)
     if run.started_at is None:
         until = run.site.clock.now().plus(run.plan.max_run_s)
         about = Running(run.plan.agent, str(run.folder.path.absolute()), until)
@@ -257,6 +264,7 @@ def _seal(run: Run, ledger: Ledger, log_key: Signer) -> Finished:
     still_open: Json = [
         {"kind": item.kind, "name": item.name, "verdict": item.verdict.value} for item in assessment.open
     ]
+    run.mirrors.record_state(run.journal)
     run.journal.append("run.sealed", {"verdict": assessment.verdict.value, "open": still_open})
     run.journal.close()
     return seal_run(run, ledger, log_key)
@@ -272,4 +280,4 @@ def seal_run(run: Run, ledger: Ledger, log_key: Signer) -> Finished:
         signer=log_key,
         remember=lambda checkpoint: ledger.record_seal(plan.incident, run.run_name, checkpoint),
     )
-    return Finished(report, run.folder, sealed=True)
+    return Finished(report, run.folder, sealed=True, unmirrored=tuple(run.mirrors.finish(run.folder)))

@@ -143,7 +143,8 @@ def with_line(text: str, number: int, line: str) -> str:
             "  - {kind: argo, name: x}",
             "16:12",
             (
-                'kind: "argo" is none of: argocd, flux, github-actions, gitlab-ci, unit, cron; '
+                'kind: "argo" is none of: argocd, flux, github-actions, gitlab-ci, unit, cron, '
+                "codepipeline, cloudformation, codedeploy; "
                 'did you mean "argocd"?'
             ),
         ),
