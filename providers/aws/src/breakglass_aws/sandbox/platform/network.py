@@ -47,8 +47,8 @@ def guard_groups(call: Call) -> None:
             raise Refusal("InvalidGroup.NotFound", f"The security group '{one}' does not exist")
     instance = instance_of(backend, str(call.params.get("InstanceId", "")))
     if groups and instance is not None and len(instance.nics) > 1:
-        text = f"There are multiple interfaces attached to instance '{instance.id}'. Please specify an interface ID"
-        raise Refusal("InvalidInstanceID", f"{text} for the operation instead.")
+        text = f"There are multiple interfaces attached to instance '{instance.id}'. Please specify"
+        raise Refusal("InvalidInstanceID", f"{text} an interface ID for the operation instead.")
 
 
 def backend_of(account: str, region: str) -> Any:  # noqa: ANN401 - moto's

@@ -55,7 +55,10 @@ def deliver(rule: Any, targets: list[Any], event: Mapping[str, Any]) -> None:  #
 
 
 def _to_target(rule: Any, target: Mapping[str, Any], event: Mapping[str, Any]) -> None:  # noqa: ANN401 - moto's
-    """Deliver by the target's policy, or with its role (EventBridge User Guide, "Using resource-based policies")."""
+    """Deliver by the target's policy, or with its role.
+
+    EventBridge User Guide, "Using resource-based policies".
+    """
     arn = str(target["Arn"])
     parts = arn.split(":")
     service, body = parts[2], str(target.get("Input") or json.dumps(event, default=str))

@@ -20,6 +20,12 @@ def lets_in(policy: str | None, service: str, action: str, source_arn: str) -> b
     return "Allow" in effects and "Deny" not in effects
 
 
+def keeps_out(policy: str | None, service: str, action: str) -> bool:
+    """Say whether a policy denies a service explicitly."""
+    matching = [one for one in _statements(policy) if _matches(one, service, action, "")]
+    return any(one.get("Effect") == "Deny" for one in matching)
+
+
 def _statements(policy: str | None) -> list[Mapping[str, Any]]:
     if not policy:
         return []

@@ -7,7 +7,19 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from breakglass_aws.sandbox.platform.service_access import keeps_out
 from breakglass_aws.sandbox.platform.settings import SETTINGS
+
+SERVICES = {
+    "function": "lambda.amazonaws.com",
+    "poller": "lambda.amazonaws.com",
+    "execution": "states.amazonaws.com",
+    "task": "ecs-tasks.amazonaws.com",
+    "instance": "ec2.amazonaws.com",
+    "schedule": "scheduler.amazonaws.com",
+    "rule": "events.amazonaws.com",
+}
+"""Who assumes the role of what runs in a channel."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +52,7 @@ class Sessions:
                 return held.keys
             if role_arn is None:
                 return None
-            keys = _minted(role_arn, name)
+            keys = _minted(role_arn, name) if _trusted(role_arn, channel) else None
             if keys is None:
                 return None
             self._held[channel, name] = Session(role_arn, keys, time.monotonic() + SETTINGS.session_s)
@@ -63,19 +75,34 @@ class Sessions:
             self._channels.clear()
 
 
+def _trusted(role_arn: str, channel: str) -> bool:
+    """Say whether a role's trust policy does not shut out the service that runs this channel.
+
+    Only new sessions: those that are held live on (IAM User Guide, "Revoke IAM role temporary security
+    credentials").
+    """
+    from moto.iam.models import iam_backends
+
+    account, name = role_arn.split(":")[4], role_arn.rpartition("/")[2]
+    roles = iam_backends[account]["aws"].roles.values()
+    policy = next((one.assume_role_policy_document for one in roles if one.name == name), None)
+    service = SERVICES.get(channel.split("/", 1)[0], "")
+    return not keeps_out(policy if isinstance(policy, str) else None, service, "sts:AssumeRole")
+
+
 def _minted(role_arn: str, name: str) -> Mapping[str, str] | None:
     """Mint through the front's own registry; None where there is no such role."""
-    from breakglass_aws.sandbox import credentials
     from breakglass_aws.sandbox.call import Refusal
+    from breakglass_aws.sandbox.minting import mint_session
 
     try:
-        return dict(credentials.mint_session(role_arn, session_name(name)))
+        return dict(mint_session(role_arn, session_name(name)))
     except Refusal:
         return None
 
 
 def session_name(name: str) -> str:
-    r"""Return a name that STS takes: [\\w+=,.@-]{2,64} (STS API reference, AssumeRole)."""
+    """Return a name that STS takes (API reference, AssumeRole: RoleSessionName)."""
     kept = "".join(letter if letter.isalnum() or letter in "_+=,.@-" else "-" for letter in name)[:64]
     return kept if len(kept) > 1 else f"{kept}-session"
 

@@ -12,7 +12,7 @@ from breakglass_aws.sandbox.platform.sessions import SESSIONS
 
 NEVER = 10**12
 ALIVE = frozenset({"RUNNING", "DEACTIVATING"})
-"""A task that is being stopped still runs: SIGTERM, then up to stopTimeout (ECS Developer Guide, "Task lifecycle")."""
+"""A task that is being stopped still runs until stopTimeout (ECS Developer Guide, "Task lifecycle")."""
 
 
 def correct() -> None:
