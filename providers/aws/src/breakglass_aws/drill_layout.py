@@ -1,4 +1,4 @@
-"""Lays the drill's agent out in the sandbox, as an administrator would: identities, work, triggers, evidence."""
+"""Lays the drill's agent out in the sandbox, as an administrator would: identities, work, triggers."""
 
 from __future__ import annotations
 

@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,15 +31,15 @@ class Resident:
     def work(self) -> None:
         """Spend money with every credential, and give the function more to do."""
         for sns in self._sns:
-            attempt(lambda sns=sns: sns.publish(TopicArn=self._told["topic"], Message="spent 3.00"))
-        attempt(lambda: self._sqs.send_message(QueueUrl=self._told["queue"], MessageBody="more"))
+            attempt(partial(sns.publish, TopicArn=self._told["topic"], Message="spent 3.00"))
+        attempt(partial(self._sqs.send_message, QueueUrl=self._told["queue"], MessageBody="more"))
 
     def resist(self) -> None:
         """Take every managed policy away that was attached, as long as somebody lets it."""
         user, role = self._told["user"], self._told["role"]
         for iam in self._iam:
-            attempt(lambda iam=iam: self._free_user(iam, user))
-            attempt(lambda iam=iam: self._free_role(iam, role))
+            attempt(partial(self._free_user, iam, user))
+            attempt(partial(self._free_role, iam, role))
 
     @staticmethod
     def _free_user(iam: Any, user: str) -> None:  # noqa: ANN401 - boto3 has no types
