@@ -28,14 +28,47 @@ Propose = Callable[[Account, Found], Proposed]
 ACTION_CLASSES: tuple[Callable[[Account], Action], ...] = (
     *access_keys.ACTION_CLASSES,
     *cloudtrail_events.ACTION_CLASSES,
+    *secrets.ACTION_CLASSES,
+    *kms.ACTION_CLASSES,
+    *roles_anywhere.ACTION_CLASSES,
+    *pod_identity.ACTION_CLASSES,
+    *identity_center.ACTION_CLASSES,
+    *api_gateway.ACTION_CLASSES,
+    *bedrock_agents.ACTION_CLASSES,
+    *agentcore_runtime.ACTION_CLASSES,
+    *agentcore_sessions.ACTION_CLASSES,
+    *agentcore_tools.ACTION_CLASSES,
+    *agentcore_gateway.ACTION_CLASSES,
 )
 SPECS = (
     *access_keys.SPECS,
     *cloudtrail_events.SPECS,
+    *secrets.SPECS,
+    *kms.SPECS,
+    *roles_anywhere.SPECS,
+    *pod_identity.SPECS,
+    *identity_center.SPECS,
+    *api_gateway.SPECS,
+    *bedrock_agents.SPECS,
+    *agentcore_runtime.SPECS,
+    *agentcore_sessions.SPECS,
+    *agentcore_tools.SPECS,
+    *agentcore_gateway.SPECS,
 )
 PROPOSE: tuple[Propose, ...] = (
     access_keys.propose,
     cloudtrail_events.propose,
+    secrets.propose,
+    kms.propose,
+    roles_anywhere.propose,
+    pod_identity.propose,
+    identity_center.propose,
+    api_gateway.propose,
+    bedrock_agents.propose,
+    agentcore_runtime.propose,
+    agentcore_sessions.propose,
+    agentcore_tools.propose,
+    agentcore_gateway.propose,
 )
 """In the order in which their steps should stand in a plan."""
 SERVICES = (
