@@ -7,18 +7,29 @@ from collections.abc import Callable
 from breakglass.provider import Action, Proposed
 from breakglass_aws.account import Account
 from breakglass_aws.actions import (
-    access_keys,
     agentcore_gateway,
     agentcore_runtime,
     agentcore_sessions,
     agentcore_tools,
     api_gateway,
+    autoscaling,
     bedrock_agents,
     cloudtrail_events,
+    ec2_isolate,
+    ec2_metadata,
+    ec2_snapshots,
+    ec2_stop,
+    ec2_subnet,
+    ecs_service,
+    ecs_snapshot,
+    ecs_tasks,
+    egress_limits,
+    identities,
     identity_center,
     kms,
     pod_identity,
     roles_anywhere,
+    s3_bucket,
     secrets,
 )
 from breakglass_aws.found import Found
@@ -26,7 +37,7 @@ from breakglass_aws.found import Found
 Propose = Callable[[Account, Found], Proposed]
 
 ACTION_CLASSES: tuple[Callable[[Account], Action], ...] = (
-    *access_keys.ACTION_CLASSES,
+    *identities.ACTION_CLASSES,
     *cloudtrail_events.ACTION_CLASSES,
     *secrets.ACTION_CLASSES,
     *kms.ACTION_CLASSES,
@@ -39,9 +50,20 @@ ACTION_CLASSES: tuple[Callable[[Account], Action], ...] = (
     *agentcore_sessions.ACTION_CLASSES,
     *agentcore_tools.ACTION_CLASSES,
     *agentcore_gateway.ACTION_CLASSES,
+    *ec2_snapshots.ACTION_CLASSES,
+    *ecs_snapshot.ACTION_CLASSES,
+    *ec2_isolate.ACTION_CLASSES,
+    *ec2_subnet.ACTION_CLASSES,
+    *autoscaling.ACTION_CLASSES,
+    *ecs_service.ACTION_CLASSES,
+    *ecs_tasks.ACTION_CLASSES,
+    *ec2_stop.ACTION_CLASSES,
+    *ec2_metadata.ACTION_CLASSES,
+    *s3_bucket.ACTION_CLASSES,
+    *egress_limits.ACTION_CLASSES,
 )
 SPECS = (
-    *access_keys.SPECS,
+    *identities.SPECS,
     *cloudtrail_events.SPECS,
     *secrets.SPECS,
     *kms.SPECS,
@@ -54,9 +76,20 @@ SPECS = (
     *agentcore_sessions.SPECS,
     *agentcore_tools.SPECS,
     *agentcore_gateway.SPECS,
+    *ec2_snapshots.SPECS,
+    *ecs_snapshot.SPECS,
+    *ec2_isolate.SPECS,
+    *ec2_subnet.SPECS,
+    *autoscaling.SPECS,
+    *ecs_service.SPECS,
+    *ecs_tasks.SPECS,
+    *ec2_stop.SPECS,
+    *ec2_metadata.SPECS,
+    *s3_bucket.SPECS,
+    *egress_limits.SPECS,
 )
 PROPOSE: tuple[Propose, ...] = (
-    access_keys.propose,
+    identities.propose,
     cloudtrail_events.propose,
     secrets.propose,
     kms.propose,
@@ -69,11 +102,23 @@ PROPOSE: tuple[Propose, ...] = (
     agentcore_sessions.propose,
     agentcore_tools.propose,
     agentcore_gateway.propose,
+    ec2_snapshots.propose,
+    ecs_snapshot.propose,
+    ec2_isolate.propose,
+    ec2_subnet.propose,
+    autoscaling.propose,
+    ecs_service.propose,
+    ecs_tasks.propose,
+    ec2_stop.propose,
+    ec2_metadata.propose,
+    s3_bucket.propose,
+    egress_limits.propose,
 )
 """In the order in which their steps should stand in a plan."""
 SERVICES = (
     "sts",
     "iam",
+    "organizations",
     "secretsmanager",
     "kms",
     "rolesanywhere",
@@ -86,5 +131,10 @@ SERVICES = (
     "bedrock-agentcore-control",
     "cloudtrail",
     "s3",
+    "ec2",
+    "ecs",
+    "autoscaling",
+    "application-autoscaling",
+    "lambda",
 )
 """What `connect` makes clients of, so that none is made after the second signature."""
