@@ -69,8 +69,7 @@ def gather(account: Account) -> Gathered:
     for principal in principals:
         if principal.tagged:
             gathering.add(principal.key, principal.name, tags.ORIGIN)
-    own = _own(gathering, principals)
-    made = gathering.attempt(lambda: made_by(account, own), Made())
+    made = gathering.attempt(lambda: made_by(account, gathering.found()), Made())
     gathering.incomplete += made.incomplete
     for key, name, origin in made.resources:
         gathering.add(key, name, origin)
@@ -79,7 +78,7 @@ def gather(account: Account) -> Gathered:
     shared, failed = sharers(account, gathering.found(), principals)
     gathering.incomplete += failed
     known = (*_own(gathering, principals), *made.by_others)
-    doors = [_door(one) for one in unexplained(principals, known, account.connection.since)]
+    doors = [*made.doors, *(_door(one) for one in unexplained(principals, known, account.connection.since))]
     not_touched = [
         NotTouched(arn, f"{tags.ORIGIN}, and no action is about such a resource") for arn in unknown
     ]
