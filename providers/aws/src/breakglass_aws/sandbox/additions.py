@@ -24,3 +24,6 @@ CONTROLS: Mapping[str, Callable[[Mapping[str, Any]], Any]] = {
     **cloudtrail_additions.CONTROLS,
 }
 """Verb of the control address -> who answers it, beside the front's own."""
+
+SETTINGS: Mapping[str, Callable[[Mapping[str, Any]], None]] = {}
+"""Key of the control verb `settings` -> who takes it, out of all that was sent."""

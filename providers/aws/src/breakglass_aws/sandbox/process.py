@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import tempfile
 import urllib.error
 import urllib.request
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import IO, Any
 
 from breakglass.errors import ProviderError, Unsupported
 
@@ -18,6 +19,7 @@ ACCOUNT = "123456789012"
 REGION = "eu-west-1"
 START_S = 60.0
 ANSWER_S = 60.0
+LONGEST_SAID = 4000
 
 
 @dataclass(slots=True)
@@ -26,6 +28,7 @@ class Sandbox:
 
     endpoint: str
     _process: subprocess.Popen[str] = field(repr=False)
+    _said: IO[str] = field(repr=False)
 
     def control(self, verb: str, body: Mapping[str, Any] | None = None) -> Any:  # noqa: ANN401 - JSON
         """Ask its control address: `reset`, `settings`, `calls`, `state` and so on.
@@ -46,11 +49,20 @@ class Sandbox:
                 if isinstance(error, urllib.error.HTTPError)
                 else ""
             )
-            raise ProviderError(f"the sandbox does not answer {verb}: {error} {said}".rstrip()) from error
+            ended = "" if self._process.poll() is None else f"; it has ended and said last: {self.said()}"
+            raise ProviderError(
+                f"the sandbox does not answer {verb}: {error} {said}".rstrip() + ended
+            ) from error
+
+    def said(self) -> str:
+        """Return the end of what it said about its own failures."""
+        return _tail(self._said)
 
     def close(self) -> None:
         """End it; safe to repeat."""
         self._process.terminate()
+        if self._process.stdin is not None:
+            self._process.stdin.close()
         try:
             self._process.wait(5)
         except subprocess.TimeoutExpired:
@@ -58,6 +70,7 @@ class Sandbox:
             self._process.wait()
         if self._process.stdout is not None:
             self._process.stdout.close()
+        self._said.close()
 
 
 def start(arguments: Sequence[str] = ()) -> Sandbox:
@@ -66,14 +79,26 @@ def start(arguments: Sequence[str] = ()) -> Sandbox:
     Raises:
         Unsupported: what it needs is not installed.
     """
-    command = [sys.executable, "-I", "-m", "breakglass_aws.sandbox", "--port", "0", "--quiet", *arguments]
-    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)  # noqa: S603 - our own program
-    line = process.stdout.readline() if process.stdout is not None else ""
-    if not line.startswith("http://"):
-        process.kill()
-        process.wait()
+    command = [sys.executable, "-I", "-m", "breakglass_aws.sandbox", "--port", "0", "--quiet", "--until-eof"]
+    said = tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace")  # noqa: SIM115 - lives as long as the process
+    process = subprocess.Popen(  # noqa: S603 - our own program
+        [*command, *arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=said, text=True
+    )
+    sandbox = Sandbox("", process, said)
+    sandbox.endpoint = (process.stdout.readline() if process.stdout is not None else "").strip()
+    if not sandbox.endpoint.startswith("http://"):
+        why = sandbox.said().strip().rpartition("\n")[2]
+        sandbox.close()
         raise Unsupported(
-            "the AWS sandbox does not start",
+            f"the AWS sandbox does not start: {why}".rstrip(": "),
             remedy="pip install 'breakglass[sandbox]', then: python -m breakglass_aws.sandbox",
         )
-    return Sandbox(line.strip(), process)
+    return sandbox
+
+
+def _tail(file: IO[str]) -> str:
+    if file.closed:
+        return ""
+    file.flush()
+    file.seek(0)
+    return file.read()[-LONGEST_SAID:]
