@@ -5,23 +5,49 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from breakglass_aws.sandbox import bucket_additions, cloudtrail_additions
+from breakglass_aws.sandbox import (
+    bucket_additions,
+    cloudtrail_additions,
+    guards_kms,
+    guards_s3,
+    platform,
+    state,
+)
 from breakglass_aws.sandbox.call import Guard, Handler
 
+
+def _together(
+    *parts: Mapping[tuple[str, str], tuple[Guard, ...]],
+) -> Mapping[tuple[str, str], tuple[Guard, ...]]:
+    """Let every part's guards look, where several look at the same operation."""
+    found: dict[tuple[str, str], tuple[Guard, ...]] = {}
+    for part in parts:
+        for operation, guards in part.items():
+            found[operation] = (*found.get(operation, ()), *guards)
+    return found
+
+
 HANDLERS: Mapping[tuple[str, str], Handler] = {
+    **platform.HANDLERS,
     **cloudtrail_additions.HANDLERS,
 }
 """(service, operation) -> who answers in place of moto."""
-GUARDS: Mapping[tuple[str, str], tuple[Guard, ...]] = {
-    **bucket_additions.GUARDS,
-}
+GUARDS: Mapping[tuple[str, str], tuple[Guard, ...]] = _together(
+    bucket_additions.GUARDS,
+    guards_kms.GUARDS,
+    guards_s3.GUARDS,
+    platform.GUARDS,
+)
 """(service, operation) -> who looks before moto answers."""
-RESETS: tuple[Callable[[], None], ...] = (*cloudtrail_additions.RESETS,)
+RESETS: tuple[Callable[[], None], ...] = (*cloudtrail_additions.RESETS, platform.reset)
 """Forget everything, with moto's own reset."""
-STATES: Mapping[str, Callable[[], Any]] = {}
-"""Name -> JSON of state that moto does not hold, for comparing before and after."""
+STATES: Mapping[str, Callable[[], Any]] = {
+    **state.STATES,
+}
+"""Name -> JSON of state, for comparing before and after."""
 CONTROLS: Mapping[str, Callable[[Mapping[str, Any]], Any]] = {
     **cloudtrail_additions.CONTROLS,
+    **platform.CONTROLS,
 }
 """Verb of the control address -> who answers it, beside the front's own."""
 

@@ -79,3 +79,6 @@ def effects() -> list[dict[str, Any]]:
     from breakglass_aws.sandbox.platform.counting import effects as counted
 
     return counted(record.calls())
+
+
+CONTROLS = {"platform": control, "effects": lambda _: effects()}

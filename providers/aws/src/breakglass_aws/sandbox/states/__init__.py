@@ -1,0 +1,1 @@
+"""What a restore must bring back, read from moto, service by service; nothing that changes by itself."""
