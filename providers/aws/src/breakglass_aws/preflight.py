@@ -13,6 +13,7 @@ from breakglass.model.plan import Step
 from breakglass.provider import Finding
 from breakglass_aws import parts
 from breakglass_aws.account import Account
+from breakglass_aws.caller import principal_of
 
 MOST_ACTIONS = 100
 """In one simulation; a response pages at 100 (IAM API reference, SimulatePrincipalPolicy)."""
@@ -84,14 +85,3 @@ def _with_path(account: Account, principal: str) -> str:
         return str(account.call("iam", "get_role", RoleName=principal.rpartition("/")[2])["Role"]["Arn"])
     except Gone:
         return principal
-
-
-def principal_of(caller: str) -> str | None:
-    """Return the ARN that policies are attached to, of a caller; None: the account's root has none."""
-    head, _, resource = caller.rpartition(":")
-    if resource == "root":
-        return None
-    kind, _, rest = resource.partition("/")
-    if kind == "assumed-role":
-        return f"{head.replace(':sts:', ':iam:')}:role/{rest.partition('/')[0]}"
-    return caller

@@ -18,9 +18,9 @@ from breakglass.model.action import (
     Verdict,
 )
 from breakglass.model.resource import Resource, State
-from breakglass.provider import Outcome, Proposal, Proposed, Reversal
+from breakglass.provider import Outcome, Reversal
 from breakglass_aws.account import Account
-from breakglass_aws.found import Found
+from breakglass_aws.probe import judge_dead_key
 
 SPEC = ActionSpec(
     name="aws.iam.deactivate_access_keys",
@@ -31,7 +31,7 @@ SPEC = ActionSpec(
     reversibility=Reversibility.FULL,
     undo="sets those keys active again that were active before; no secret changes",
     settle_s=10,
-    best_grade=Grade.READ_BACK,
+    best_grade=Grade.REFUSED_AS_AGENT,
     example="aws.iam.deactivate_access_keys user/support-bot-legacy",
     sources=(
         Source("settle", Authority.VENDOR_TEXT, "IAM User Guide: changes are not always immediately visible"),
@@ -83,32 +83,24 @@ class DeactivateAccessKeys:
                 outcomes[key] = Outcome.DRIFTED
             elif status == now.objects[key]:
                 outcomes[key] = Outcome.ALREADY
+            elif now.objects[key] != INACTIVE:
+                outcomes[key] = Outcome.DRIFTED
             else:
                 self._set(resource, key, str(status))
                 outcomes[key] = Outcome.RESTORED
         return Reversal(outcomes, "keys are as they were; one that is gone was deleted by somebody else")
 
-    def probe(self, resource: Resource) -> Judgement | None:  # noqa: ARG002 - nothing to try
-        """Return None: whoever holds a key of the agent's proves it through the user's deny."""
-        return None
+    def probe(self, resource: Resource) -> Judgement | None:
+        """Try a key of the user's that is held for proof; None: none is."""
+        if resource.params["held"] is not True:
+            return None
+        user = str(resource.params["user"]).rpartition("/")[2]
+        keys = self._account.agent_keys(f"user/{user}")
+        return None if keys is None else judge_dead_key(self._account, keys)
 
     def _set(self, resource: Resource, key: str, status: str) -> None:
         user = str(resource.params["user"])
         self._account.call("iam", "update_access_key", UserName=user, AccessKeyId=key, Status=status)
-
-
-def propose(account: Account, found: Found) -> Proposed:
-    """Propose to set the keys of each of the agent's users inactive."""
-    proposals = tuple(
-        Proposal(
-            key=f"access_keys:{user}",
-            action=SPEC.name,
-            target=Resource("aws-user", f"user/{user}", f"access keys of user {user}", {"user": user}),
-            settle_s=account.settle_s(SPEC),
-        )
-        for user in found.of("users")
-    )
-    return Proposed(proposals)
 
 
 ACTION_CLASSES = (DeactivateAccessKeys,)

@@ -1,0 +1,195 @@
+"""Denies everything to one user or role, by the slot that is free: policy, else boundary, else inline.
+
+An explicit deny in any of the three wins over every allow, those of resource policies included (IAM User
+Guide, "Policy evaluation logic"). Objects of the state are named ``UNIQUE_ID slot``: a principal that was
+replaced by one of the same name is another container, and the new one gets its own deny.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from breakglass.canon import Json, JsonObject
+from breakglass.errors import Denied, Gone, InDoubt, ProviderError, Transient
+from breakglass.model.action import Judgement, Verdict
+from breakglass.model.resource import Resource, State
+from breakglass.provider import Outcome, Reversal
+from breakglass_aws.account import Account, Answer
+from breakglass_aws.actions.denial import DENY_ALL, managed_policy_denies, same_document, text_denies_all
+from breakglass_aws.texts import document_text
+
+INLINE_NAME = "breakglass-quarantine"
+ATTACHED, BOUNDARY, INLINE, POLICY = "attached", "boundary", "inline", "policy"
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """How IAM's calls name this kind of principal."""
+
+    word: str
+    title: str
+
+    def name(self, resource: Resource) -> dict[str, str]:
+        """Return the parameter that names it."""
+        return {f"{self.title}Name": str(resource.params[self.word])}
+
+
+ROLE = Kind("role", "Role")
+USER = Kind("user", "User")
+
+
+class Quarantine:
+    """Reads, sets and lifts the deny of one kind of principal."""
+
+    def __init__(self, account: Account, kind: Kind) -> None:
+        """Call as the executor of this account."""
+        self._account = account
+        self._kind = kind
+
+    def observe(self, resource: Resource) -> State:
+        """Read the three slots; a principal that is gone has none."""
+        try:
+            found = self._call("get_{}", resource)[self._kind.title]
+            unique = str(found[f"{self._kind.title}Id"])
+            policy = str(resource.params["policy"])
+            attached = sorted(self._attached(resource))
+            boundary = found.get("PermissionsBoundary", {}).get("PermissionsBoundaryArn")
+            denies = managed_policy_denies(self._account, policy)
+            objects: dict[str, Json] = {
+                f"{unique} {ATTACHED}": [*attached],
+                f"{unique} {BOUNDARY}": boundary,
+                f"{unique} {POLICY}": denies,
+            }
+            if not (denies and policy in {*attached, boundary}):
+                objects[f"{unique} {INLINE}"] = self._inline(resource)
+        except Gone:
+            return State({})
+        return State(objects)
+
+    def apply(self, resource: Resource, before: State) -> None:
+        """Deny by the first slot that takes it.
+
+        Raises:
+            ProviderError: no slot takes it.
+        """
+        if not before.objects or self.judge(resource, before).verdict is Verdict.CONTAINED:
+            return
+        policy = str(resource.params["policy"])
+        ways: list[tuple[str, dict[str, str]]] = [
+            ("put_{}_policy", {"PolicyName": INLINE_NAME, "PolicyDocument": DENY_ALL})
+        ]
+        if _slots(before)[POLICY] is True:
+            ways = [
+                ("attach_{}_policy", {"PolicyArn": policy}),
+                ("put_{}_permissions_boundary", {"PermissionsBoundary": policy}),
+                *ways,
+            ]
+        refused: list[ProviderError] = []
+        for operation, params in ways:
+            try:
+                self._call(operation, resource, **params)
+            except (Gone, InDoubt, Transient):
+                raise
+            except ProviderError as error:
+                refused.append(error)
+            else:
+                return
+        raise _worth_another_try(refused)
+
+    def judge(self, resource: Resource, state: State) -> Judgement:
+        """Decide whether one of the slots denies everything."""
+        if not state.objects:
+            return Judgement(Verdict.CONTAINED, f"{resource.label} does not exist any more")
+        slots, policy = _slots(state), str(resource.params["policy"])
+        attached, boundary, inline = slots[ATTACHED], slots[BOUNDARY], slots.get(INLINE)
+        if slots[POLICY] is True and isinstance(attached, list) and policy in attached:
+            return Judgement(Verdict.CONTAINED, f"denied everything by the attached policy {policy}")
+        if slots[POLICY] is True and boundary == policy:
+            return Judgement(Verdict.CONTAINED, f"denied everything by its permissions boundary {policy}")
+        if isinstance(inline, str) and text_denies_all(inline):
+            return Judgement(Verdict.CONTAINED, f"denied everything by the inline policy {INLINE_NAME}")
+        return Judgement(Verdict.NOT_CONTAINED, f"nothing denies {resource.label}")
+
+    def revert(self, resource: Resource, before: State, now: State) -> Reversal:
+        """Take back what the stop set, slot by slot."""
+        planned, objects = str(resource.params["unique_id"]), now.objects
+        denied_before = self._denied_by(resource, before, planned)
+        outcomes: dict[str, Outcome] = {}
+        for key, was in before.objects.items():
+            unique, _, slot = key.partition(" ")
+            if unique != planned or f"{unique} {ATTACHED}" not in objects:
+                outcomes[key] = Outcome.DRIFTED
+            elif slot == POLICY:
+                outcomes[key] = Outcome.ALREADY
+            else:
+                try:
+                    outcomes[key] = self._lift(resource, slot, was, objects.get(key), denied_before)
+                except Gone:
+                    outcomes[key] = Outcome.DRIFTED
+        return Reversal(outcomes, "denies that the stop set are lifted; one that was replaced is left alone")
+
+    def _denied_by(self, resource: Resource, before: State, planned: str) -> bool:
+        """Return whether it was denied before the stop, which then set nothing as far as can be told."""
+        own = {key: value for key, value in before.objects.items() if key.startswith(f"{planned} ")}
+        return bool(own) and self.judge(resource, State(own)).verdict is Verdict.CONTAINED
+
+    def _lift(self, resource: Resource, slot: str, was: Json, now: Json, denied_before: bool) -> Outcome:  # noqa: FBT001 - a fact about `was`
+        """Put one slot back if it is as the stop left it."""
+        policy = str(resource.params["policy"])
+        if slot == INLINE:
+            now = self._inline(resource)
+            ours = same_document(now, DENY_ALL)
+        elif slot == BOUNDARY:
+            ours = now == policy
+        else:
+            was, now = policy in _texts(was), policy in _texts(now)
+            ours = now
+        if was == now:
+            return Outcome.ALREADY
+        if not ours or denied_before:
+            return Outcome.DRIFTED
+        if slot == ATTACHED:
+            self._call("detach_{}_policy", resource, PolicyArn=policy)
+        elif slot == BOUNDARY and was is None:
+            self._call("delete_{}_permissions_boundary", resource)
+        elif slot == BOUNDARY:
+            self._call("put_{}_permissions_boundary", resource, PermissionsBoundary=str(was))
+        elif was is None:
+            self._call("delete_{}_policy", resource, PolicyName=INLINE_NAME)
+        else:
+            self._call("put_{}_policy", resource, PolicyName=INLINE_NAME, PolicyDocument=str(was))
+        return Outcome.RESTORED
+
+    def _call(self, operation: str, resource: Resource, **params: str) -> Answer:
+        name = self._kind.name(resource)
+        return self._account.call("iam", operation.format(self._kind.word), **name, **params)
+
+    def _attached(self, resource: Resource) -> list[str]:
+        operation = f"list_attached_{self._kind.word}_policies"
+        pages = self._account.pages("iam", operation, "AttachedPolicies", **self._kind.name(resource))
+        return [str(one["PolicyArn"]) for one in pages]
+
+    def _inline(self, resource: Resource) -> str | None:
+        try:
+            answer = self._call("get_{}_policy", resource, PolicyName=INLINE_NAME)
+        except Gone:
+            return None
+        return document_text(answer, "PolicyDocument")
+
+
+def _slots(state: State) -> JsonObject:
+    """Return what was read, by slot: one observation is of one principal."""
+    return {key.partition(" ")[2]: value for key, value in state.objects.items()}
+
+
+def _texts(value: Json) -> list[str]:
+    return [str(item) for item in value] if isinstance(value, list) else []
+
+
+def _worth_another_try(refused: list[ProviderError]) -> ProviderError:
+    """Return one error for all: that of a full slot may pass, a denied one does not."""
+    words = "; ".join(error.what for error in refused)
+    first = next((error for error in refused if not isinstance(error, Denied)), None)
+    made: Mapping[bool, type[ProviderError]] = {True: Denied, False: ProviderError}
+    return made[first is None](f"no slot for a deny is left: {words}"[:600], where=refused[0].where)

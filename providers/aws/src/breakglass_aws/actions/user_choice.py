@@ -1,0 +1,86 @@
+"""Decides what is done with each of the agent's users: denied, its keys and other credentials off."""
+
+from __future__ import annotations
+
+from breakglass.errors import Gone, ProviderError
+from breakglass.model.action import ActionSpec, Grade, Verdict
+from breakglass.model.plan import Door, DoorKind, NotTouched
+from breakglass.model.resource import Resource
+from breakglass.provider import Proposal, Proposed, ProposedDoor
+from breakglass_aws.account import Account
+from breakglass_aws.actions import access_keys, deny_user, service_credentials
+from breakglass_aws.canary import choose, held
+from breakglass_aws.found import Found
+
+
+def propose(account: Account, found: Found, caller: str) -> Proposed:
+    """Propose for every user of the agent's."""
+    proposed = Proposed()
+    for named in found.of("users"):
+        name = named.rpartition("/")[2]
+        try:
+            user = account.call("iam", "get_user", UserName=name)["User"]
+        except Gone:
+            gone = NotTouched(f"user/{name}", f"there is no such user in account {account.id}")
+            proposed = proposed.plus(Proposed(not_touched=(gone,)))
+            continue
+        arn, unique = str(user["Arn"]), str(user["UserId"])
+        if arn == caller:
+            proposed = proposed.plus(_own(name))
+        else:
+            proposed = proposed.plus(_steps(account, found, name, arn, unique))
+    return proposed
+
+
+def _own(name: str) -> Proposed:
+    reason = "the executor acts as this user: denied, it could stop nothing more"
+    remedy = "give breakglass an identity of its own, and stop again"
+    door = Door(DoorKind.NO_STEP, f"user/{name} in aws", reason, remedy, "", (), Verdict.UNKNOWN)
+    return Proposed(doors=(ProposedDoor(door),), not_touched=(NotTouched(f"user/{name}", reason),))
+
+
+def _steps(account: Account, found: Found, name: str, arn: str, unique: str) -> Proposed:
+    chosen, short = choose(account, arn, found), f"user/{name}"
+    deny = Proposal(
+        key=f"deny_user:{name}",
+        action=deny_user.SPEC.name,
+        target=Resource(
+            "aws-user",
+            short,
+            f"user {arn} ({found.origin('users', name)})",
+            {
+                "user": name,
+                "principal": arn,
+                "unique_id": unique,
+                "policy": account.settings.quarantine_policy,
+                "canary": chosen.call,
+                "no_canary": chosen.why,
+            },
+        ),
+        best_grade=Grade.REFUSED_AS_AGENT if chosen.call else Grade.PLATFORM_EVALUATOR,
+        settle_s=account.settle_s(deny_user.SPEC),
+    )
+    dead = _holds_key(account, arn)
+    keys = _credentials(account, access_keys.SPEC, f"access_keys:{name}", name, held=dead)
+    others = _credentials(account, service_credentials.SPEC, f"service_credentials:{name}", name, held=False)
+    return Proposed((deny, keys, others))
+
+
+def _holds_key(account: Account, arn: str) -> bool:
+    """Return whether a long-term key of this user is held, alive now, so that its death can be shown."""
+    try:
+        keys = held(account, arn)
+    except ProviderError:
+        return False
+    return keys is not None and keys.token is None
+
+
+def _credentials(account: Account, spec: ActionSpec, key: str, name: str, *, held: bool) -> Proposal:
+    what = "access keys" if spec is access_keys.SPEC else "service-specific credentials"
+    return Proposal(
+        key=key,
+        action=spec.name,
+        target=Resource("aws-user", f"user/{name}", f"{what} of user {name}", {"user": name, "held": held}),
+        best_grade=Grade.REFUSED_AS_AGENT if held else Grade.READ_BACK,
+        settle_s=account.settle_s(spec),
+    )
