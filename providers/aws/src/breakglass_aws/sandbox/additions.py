@@ -6,11 +6,17 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from breakglass_aws.sandbox import (
+    agentcore_additions,
+    agentcore_sessions_additions,
+    api_additions,
+    bedrock_additions,
     bucket_additions,
     cloudtrail_additions,
     guards_kms,
     guards_s3,
+    identity_additions,
     platform,
+    sso_additions,
     state,
 )
 from breakglass_aws.sandbox.call import Guard, Handler
@@ -30,6 +36,12 @@ def _together(
 HANDLERS: Mapping[tuple[str, str], Handler] = {
     **platform.HANDLERS,
     **cloudtrail_additions.HANDLERS,
+    **agentcore_additions.HANDLERS,
+    **agentcore_sessions_additions.HANDLERS,
+    **api_additions.HANDLERS,
+    **bedrock_additions.HANDLERS,
+    **identity_additions.HANDLERS,
+    **sso_additions.HANDLERS,
 }
 """(service, operation) -> who answers in place of moto."""
 GUARDS: Mapping[tuple[str, str], tuple[Guard, ...]] = _together(
@@ -39,10 +51,23 @@ GUARDS: Mapping[tuple[str, str], tuple[Guard, ...]] = _together(
     platform.GUARDS,
 )
 """(service, operation) -> who looks before moto answers."""
-RESETS: tuple[Callable[[], None], ...] = (*cloudtrail_additions.RESETS, platform.reset)
+RESETS: tuple[Callable[[], None], ...] = (
+    *cloudtrail_additions.RESETS,
+    platform.reset,
+    *agentcore_additions.RESETS,
+    *agentcore_sessions_additions.RESETS,
+    *bedrock_additions.RESETS,
+    *identity_additions.RESETS,
+    *sso_additions.RESETS,
+)
 """Forget everything, with moto's own reset."""
 STATES: Mapping[str, Callable[[], Any]] = {
     **state.STATES,
+    **agentcore_additions.STATES,
+    **agentcore_sessions_additions.STATES,
+    **bedrock_additions.STATES,
+    **identity_additions.STATES,
+    **sso_additions.STATES,
 }
 """Name -> JSON of state, for comparing before and after."""
 CONTROLS: Mapping[str, Callable[[Mapping[str, Any]], Any]] = {
