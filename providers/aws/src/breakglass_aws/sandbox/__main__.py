@@ -21,7 +21,7 @@ A strict AWS on loopback, for drills and tests. Point any SDK at it:
   export AWS_DEFAULT_REGION={region}
 
 What it is: moto's services behind a front that verifies signatures, keys and sessions, decides by IAM's
-documented rules (identity, boundary, session, trust, resource and organization policies) and records each call.
+documented rules (identity, boundary, session, trust, resource, organization policies), and records each call.
 What it is not: AWS. State is in memory and lost at the end. An operation that it lacks is refused with
 NotImplementedBySandbox. Settle times and throttling are as set through {control}, not as AWS has them;
 web identity tokens are read, not verified; the built-in administrator is the account's root and may assume

@@ -14,6 +14,7 @@ from breakglass_aws.sandbox import (
     cloudtrail_additions,
     guards_kms,
     guards_s3,
+    logs_additions,
     identity_additions,
     platform,
     sso_additions,
@@ -36,6 +37,7 @@ def _together(
 HANDLERS: Mapping[tuple[str, str], Handler] = {
     **platform.HANDLERS,
     **cloudtrail_additions.HANDLERS,
+    **logs_additions.HANDLERS,
     **agentcore_additions.HANDLERS,
     **agentcore_sessions_additions.HANDLERS,
     **api_additions.HANDLERS,
@@ -48,11 +50,13 @@ GUARDS: Mapping[tuple[str, str], tuple[Guard, ...]] = _together(
     bucket_additions.GUARDS,
     guards_kms.GUARDS,
     guards_s3.GUARDS,
+    logs_additions.GUARDS,
     platform.GUARDS,
 )
 """(service, operation) -> who looks before moto answers."""
 RESETS: tuple[Callable[[], None], ...] = (
     *cloudtrail_additions.RESETS,
+    *logs_additions.RESETS,
     platform.reset,
     *agentcore_additions.RESETS,
     *agentcore_sessions_additions.RESETS,
@@ -62,6 +66,7 @@ RESETS: tuple[Callable[[], None], ...] = (
 )
 """Forget everything, with moto's own reset."""
 STATES: Mapping[str, Callable[[], Any]] = {
+    **logs_additions.STATES,
     **state.STATES,
     **agentcore_additions.STATES,
     **agentcore_sessions_additions.STATES,
@@ -71,10 +76,13 @@ STATES: Mapping[str, Callable[[], Any]] = {
 }
 """Name -> JSON of state, for comparing before and after."""
 CONTROLS: Mapping[str, Callable[[Mapping[str, Any]], Any]] = {
-    **cloudtrail_additions.CONTROLS,
     **platform.CONTROLS,
 }
 """Verb of the control address -> who answers it, beside the front's own."""
 
-SETTINGS: Mapping[str, Callable[[Mapping[str, Any]], None]] = {}
+SETTINGS: Mapping[str, Callable[[Mapping[str, Any]], None]] = {
+    **cloudtrail_additions.SETTINGS,
+}
 """Key of the control verb `settings` -> who takes it, out of all that was sent."""
+STARTS: tuple[Callable[[str], None], ...] = (platform.start,)
+"""Called once with the endpoint, before the first request."""

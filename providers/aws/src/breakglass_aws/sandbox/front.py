@@ -9,14 +9,17 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from breakglass_aws.sandbox import additions, codes, faults, sts
-from breakglass_aws.sandbox.authority import ALLOWED, EXPLICIT, Authority, Ruling
+from breakglass_aws.sandbox.authority import ALLOWED, Authority, Ruling
 from breakglass_aws.sandbox.backend import Answer, Moto, serialised, with_parameter
 from breakglass_aws.sandbox.call import Call, Refusal
 from breakglass_aws.sandbox.credentials import Identity, Rejected, secret_of
+from breakglass_aws.sandbox.evaluator import PolicyError
 from breakglass_aws.sandbox.keyring import remember
 from breakglass_aws.sandbox.process import ACCOUNT, REGION
 from breakglass_aws.sandbox.record import RECORD
+from breakglass_aws.sandbox.refused import code_in, denied, unruled, with_status
 from breakglass_aws.sandbox.signature import Claim, claim, verify
+from breakglass_aws.sandbox.tables import NoRule
 from breakglass_aws.sandbox.throttle import THROTTLE
 from breakglass_aws.sandbox.views import VIEWS
 from breakglass_aws.sandbox.wire import Received, Understood, receive, services_of, understand
@@ -25,8 +28,8 @@ UNSIGNED_OPERATIONS = frozenset({"AssumeRoleWithWebIdentity"})
 OWN_USER = frozenset(
     {"CreateAccessKey", "DeleteAccessKey", "GetUser", "ListAccessKeys", "ListMFADevices", "UpdateAccessKey"}
 )
-"""IAM API Reference: "If you do not specify a user name, IAM determines the user name implicitly based on the
-access key ID signing the request"."""
+"""IAM API Reference: "If you do not specify a user name, IAM determines the user name implicitly based on
+the access key ID signing the request"."""
 ANONYMOUS = Identity("anonymous", "", "*", "", "")
 FIRST_ERROR = 400
 
@@ -67,12 +70,12 @@ class Front:
         except Refusal as error:
             code = error.code
             status, headers, body = codes.written(
-                attempt.service, attempt.protocol, _with_status(error, attempt)
+                attempt.service, attempt.protocol, with_status(error, attempt.understood)
             )
         except Vanished:
             self._record(attempt, code, 0, b"")
             _cut(environ)
-        code = code or (_code_in(headers, body) if status >= FIRST_ERROR else "")
+        code = code or (code_in(headers, body) if status >= FIRST_ERROR else "")
         self._record(attempt, code, status, body)
         if environ["REQUEST_METHOD"] == "HEAD" and status >= FIRST_ERROR:
             body = b""
@@ -145,11 +148,19 @@ class Front:
     def _authorise(self, call: Call, attempt: _Attempt, now_s: float) -> None:
         ruling = sts.ruling(call, attempt.identity, self._authority, now_s) if call.service == "sts" else None
         if ruling is None and self._authority is not None and attempt.identity is not None:
-            ruling = self._authority.authorise(call, attempt.identity, now_s)
-        ruling = ruling or Ruling(True, ALLOWED, attempt.action, "*", "no evaluator")
+            ruling = self._ruled(call, attempt.identity, self._authority, now_s)
+        ruling = ruling or Ruling(
+            allowed=True, code_word=ALLOWED, action=attempt.action, resource="*", why=""
+        )
         attempt.action, attempt.resource, attempt.allowed = ruling.action, ruling.resource, ruling.allowed
         if not ruling.allowed:
-            raise codes.refusal(attempt.service, attempt.protocol, codes.DENIED, _denied(call, ruling))
+            raise codes.refusal(attempt.service, attempt.protocol, codes.DENIED, denied(call, ruling))
+
+    def _ruled(self, call: Call, identity: Identity, authority: Authority, now_s: float) -> Ruling:
+        try:
+            return authority.authorise(call, identity, now_s)
+        except (NoRule, PolicyError) as error:
+            return unruled(call, identity, error)
 
     def _carried_out(
         self, call: Call, received: Received, understood: Understood, identity: Identity | None
@@ -222,43 +233,6 @@ def _own_user(call: Call, identity: Identity) -> Call:
 def _unsigned_service(received: Received) -> str:
     text = f"{received.query}&{received.body[:4096].decode(errors='replace')}"
     return "sts" if any(f"Action={name}" in text for name in UNSIGNED_OPERATIONS) else "s3"
-
-
-def _denied(call: Call, ruling: Ruling) -> str:
-    how = "with an explicit deny" if ruling.code_word == EXPLICIT else "because no policy allows it"
-    resource = f" on resource: {ruling.resource}" if ruling.resource not in ("", "*") else ""
-    return f"User: {call.caller} is not authorized to perform: {ruling.action}{resource} {ruling.why or how}"
-
-
-def _with_status(error: Refusal, attempt: _Attempt) -> Refusal:
-    """Give a refusal the status that the service's model has for its code, where none was chosen."""
-    if attempt.understood is None or error.status != FIRST_ERROR:
-        return error
-    shape: Any = attempt.understood.operation.service_model.shape_for_error_code(error.code)
-    details: Mapping[str, Any] = {} if shape is None else shape.metadata.get("error", {})
-    return Refusal(error.code, error.message, int(details.get("httpStatusCode", error.status)))
-
-
-def _code_in(headers: Iterable[tuple[str, str]], body: bytes) -> str:
-    """Return the code of an error as moto wrote it."""
-    import json
-    import re
-
-    for name, value in headers:
-        if name.lower() == "x-amzn-errortype":
-            return value.partition(":")[0].rpartition("#")[2]
-    found = re.search(rb"<Code>([^<]+)</Code>", body)
-    if found:
-        return found[1].decode()
-    try:
-        told = json.loads(body)
-    except ValueError:
-        return "Unknown"
-    return (
-        str(told.get("__type") or told.get("code") or "Unknown").rpartition("#")[2]
-        if isinstance(told, dict)
-        else ""
-    )
 
 
 def _cut(environ: Mapping[str, Any]) -> None:

@@ -49,7 +49,7 @@ class Recorded:
     action: str
     resource: str
     allowed: bool
-    """It was carried out as far as the service let it; False: refused before, or a fault kept it from happening."""
+    """Carried out as far as the service let it; False: refused before, or kept from happening by a fault."""
     code: str
     """The error's code; empty when it succeeded."""
     fault: str | None
@@ -85,7 +85,7 @@ class Record:
     _calls: list[Recorded] = field(default_factory=list)
     _gate: threading.Lock = field(default_factory=threading.Lock)
 
-    def add(
+    def add(  # noqa: PLR0913 - one call's whole story
         self,
         call: Call,
         identity: Identity | None,

@@ -10,7 +10,7 @@ import traceback
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from breakglass_aws.sandbox import additions, credentials, faults, keyring, record, throttle, views
+from breakglass_aws.sandbox import additions, credentials, faults, keyring, platform, record, throttle, views
 from breakglass_aws.sandbox.authority import Authority
 from breakglass_aws.sandbox.backend import Moto
 from breakglass_aws.sandbox.call import Refusal
@@ -52,6 +52,9 @@ class Server:
             "state": _state,
         }
         self.endpoint = f"http://127.0.0.1:{self._server.server_port}"
+        for begin in additions.STARTS:
+            begin(self.endpoint)
+        platform.start(self.endpoint)
 
     def serve(self) -> None:
         """Serve until `stop`."""
@@ -92,9 +95,11 @@ class Server:
         return {}
 
 
-def authority() -> Authority | None:
+def authority() -> Authority:
     """Return the evaluator."""
-    return None
+    from breakglass_aws.sandbox import authorise
+
+    return authorise
 
 
 def _settings(asked: Mapping[str, Any]) -> object:

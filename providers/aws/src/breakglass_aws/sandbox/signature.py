@@ -126,7 +126,7 @@ def _check_time(made: Claim, now_s: float) -> None:
 
 
 def _path(path: str, service: str) -> str:
-    """S3 takes the path as sent; everybody else encodes it once more, without dots and doubled slashes."""
+    """Return the path as S3 takes it, or encoded once more, without dots and doubled slashes."""
     if service == "s3":
         return path
     parts: list[str] = []

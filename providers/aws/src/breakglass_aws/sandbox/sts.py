@@ -23,7 +23,7 @@ SHORTEST_S, CHAINED_S, DEFAULT_S = 900, 3600, 3600
 LONGEST_TOKEN_S, DEFAULT_TOKEN_S = 129_600, 43_200
 _ASSUME = frozenset({"AssumeRole", "AssumeRoleWithWebIdentity"})
 _FREE = frozenset({"GetCallerIdentity", "GetSessionToken", "GetAccessKeyInfo"})
-"""No policy is asked: "Permissions for GetSessionToken": "You cannot use policies to control authentication
+"""No policy is asked. "Permissions for GetSessionToken": "You cannot use policies to control authentication
 operations"; GetCallerIdentity: "If an administrator attaches a policy [...] that explicitly denies access to the
 sts:GetCallerIdentity action, you can still perform this operation"."""
 
@@ -31,7 +31,7 @@ sts:GetCallerIdentity action, you can still perform this operation"."""
 def ruling(call: Call, identity: Identity | None, authority: Authority | None, now_s: float) -> Ruling | None:
     """Rule on what is STS's own to rule on; None: policies decide as for every other service."""
     if call.operation in _FREE or (authority is None and call.operation in _ASSUME):
-        return Ruling(True, ALLOWED, f"sts:{call.operation}", "*", "")
+        return Ruling(allowed=True, code_word=ALLOWED, action=f"sts:{call.operation}", resource="*", why="")
     if call.operation in _ASSUME and authority is not None:
         return authority.may_assume(call, identity, str(call.params.get("RoleArn", "")), now_s)
     return None

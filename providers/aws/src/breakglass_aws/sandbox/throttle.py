@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 ALWAYS: Mapping[str, tuple[float, float]] = {"cloudtrail:LookupEvents": (2.0, 2.0)}
-"""CloudTrail API Reference, LookupEvents: "The rate of lookup requests is limited to two per second, per account,
-per Region"."""
+"""CloudTrail API Reference, LookupEvents: "The rate of lookup requests is limited to two per second, per
+account, per Region"."""
 
 
 @dataclass(slots=True)
