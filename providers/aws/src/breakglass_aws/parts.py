@@ -33,6 +33,7 @@ from breakglass_aws.actions import (
     lambda_invocations,
     lambda_mappings,
     lambda_url,
+    log_groups,
     pipes,
     pod_identity,
     roles_anywhere,
@@ -83,6 +84,7 @@ ACTION_CLASSES: tuple[Callable[[Account], Action], ...] = (
     *sqs.ACTION_CLASSES,
     *sns.ACTION_CLASSES,
     *kinesis.ACTION_CLASSES,
+    *log_groups.ACTION_CLASSES,
 )
 SPECS = (
     *identities.SPECS,
@@ -120,6 +122,7 @@ SPECS = (
     *sqs.SPECS,
     *sns.SPECS,
     *kinesis.SPECS,
+    *log_groups.SPECS,
 )
 PROPOSE: tuple[Propose, ...] = (
     identities.propose,
@@ -157,6 +160,7 @@ PROPOSE: tuple[Propose, ...] = (
     sqs.propose,
     sns.propose,
     kinesis.propose,
+    log_groups.propose,
 )
 """In the order in which their steps should stand in a plan."""
 SERVICES = (
@@ -187,5 +191,6 @@ SERVICES = (
     "sqs",
     "sns",
     "kinesis",
+    "logs",
 )
 """What `connect` makes clients of, so that none is made after the second signature."""

@@ -98,6 +98,8 @@ def scan(account: Account, region: str, since: Instant, left_s: Callable[[], flo
             found.complete = True
             return found
         marks = {"NextToken": str(page["NextToken"])}
+    if not found.pages:
+        found.failed = "not answered in time"
     return found
 
 

@@ -23,6 +23,7 @@ from breakglass_aws.sandbox.trail_records import DATA_EVENTS, HOME, body, elsewh
 
 PAGE = 50
 _KEPT = timedelta(days=90)
+_SETTING = "trail_delay_s"
 
 
 @dataclass(slots=True)
@@ -36,11 +37,10 @@ _DELIVERY = _Delivery()
 _GATE = threading.Lock()
 
 
-def delay(asked: Mapping[str, Any]) -> object:
-    """Take ``{"delay_s": N}`` of the control verb ``trail``: how late the history shows a call."""
+def configure(asked: Mapping[str, Any]) -> None:
+    """Take ``trail_delay_s`` of the control verb ``settings``: how late the history shows a call."""
     with _GATE:
-        _DELIVERY.delay_s = float(asked.get("delay_s", 0))
-    return {}
+        _DELIVERY.delay_s = float(asked[_SETTING])
 
 
 def lookup_events(call: Call) -> Mapping[str, Any]:
@@ -141,5 +141,5 @@ def _forget() -> None:
 
 
 HANDLERS: Mapping[tuple[str, str], Handler] = {("cloudtrail", "LookupEvents"): lookup_events}
-CONTROLS: Mapping[str, Callable[[Mapping[str, Any]], Any]] = {"trail": delay}
+SETTINGS: Mapping[str, Callable[[Mapping[str, Any]], None]] = {_SETTING: configure}
 RESETS: tuple[Callable[[], None], ...] = (_forget,)
