@@ -1,0 +1,100 @@
+"""What the tests of the sandbox's platform share: roles, functions, and waiting for what happens by itself."""
+
+from __future__ import annotations
+
+import io
+import json
+import time
+import zipfile
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from breakglass_aws.sandbox.process import ACCOUNT, REGION
+from providers.aws.tests.rig_aws import Rig
+
+PATIENCE_S = 10.0
+
+
+def until(happened: Callable[[], object], what: str) -> None:
+    """Wait until something has happened."""
+    end = time.monotonic() + PATIENCE_S
+    while not happened():
+        assert time.monotonic() < end, f"never: {what}"
+        time.sleep(0.05)
+
+
+def quiet(value: Callable[[], object], for_s: float = 0.8) -> bool:
+    """Say whether a value stays as it is for a while."""
+    before = value()
+    time.sleep(for_s)
+    return value() == before
+
+
+def role(rig: Rig, name: str, service: str, *actions: str) -> str:
+    """Make a role that a service may assume and that may do these; return its ARN."""
+    iam = rig.boto("iam")
+    trust = {"Effect": "Allow", "Principal": {"Service": service}, "Action": "sts:AssumeRole"}
+    made = iam.create_role(RoleName=name, AssumeRolePolicyDocument=document(trust))
+    if actions:
+        allow(rig, name, *actions)
+    return str(made["Role"]["Arn"])
+
+
+def allow(rig: Rig, name: str, *actions: str) -> None:
+    """Let a role do these on everything."""
+    statement = {"Effect": "Allow", "Action": list(actions), "Resource": "*"}
+    rig.boto("iam").put_role_policy(RoleName=name, PolicyName="may", PolicyDocument=document(statement))
+
+
+def deny(rig: Rig, name: str) -> None:
+    """Deny everything to a role."""
+    statement = {"Effect": "Deny", "Action": "*", "Resource": "*"}
+    rig.boto("iam").put_role_policy(RoleName=name, PolicyName="stop", PolicyDocument=document(statement))
+
+
+def document(*statements: Mapping[str, Any]) -> str:
+    """Return a policy."""
+    return json.dumps({"Version": "2012-10-17", "Statement": list(statements)})
+
+
+def function(rig: Rig, name: str, role_arn: str) -> str:
+    """Make a function; return its ARN."""
+    body = io.BytesIO()
+    with zipfile.ZipFile(body, "w") as archive:
+        archive.writestr("f.py", "def h(e, c): return 1")
+    made = rig.boto("lambda").create_function(
+        FunctionName=name,
+        Runtime="python3.12",
+        Role=role_arn,
+        Handler="f.h",
+        Code={"ZipFile": body.getvalue()},
+    )
+    return str(made["FunctionArn"])
+
+
+def queue(rig: Rig, name: str, **attributes: str) -> tuple[str, str]:
+    """Make a queue; return its URL and ARN."""
+    made = rig.boto("sqs").create_queue(QueueName=name, Attributes=attributes)
+    return str(made["QueueUrl"]), f"arn:aws:sqs:{REGION}:{ACCOUNT}:{name}"
+
+
+def behave(rig: Rig, channel: str, **last: float) -> None:
+    """Let a resource list buckets when it runs."""
+    deed = {"service": "s3", "operation": "ListBuckets", "params": {}, **last}
+    rig.sandbox.control("platform", {"behaviours": {channel: [deed]}})
+
+
+def count(rig: Rig, channel: str) -> int:
+    """Return how often a channel has acted."""
+    return sum(int(one["count"]) for one in rig.sandbox.control("effects") if one["channel"] == channel)
+
+
+def code(call: Callable[[], object]) -> str:
+    """Return the code that a call is refused with."""
+    from botocore.exceptions import ClientError
+
+    try:
+        call()
+    except ClientError as error:
+        return str(error.response["Error"]["Code"])
+    return ""
