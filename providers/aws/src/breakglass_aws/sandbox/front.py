@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import socket
+import sys
 import time
+import traceback
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 from breakglass_aws.sandbox import additions, codes, faults, sts
-from breakglass_aws.sandbox.authority import ALLOWED, Authority, Ruling
+from breakglass_aws.sandbox.authority import Authority, Ruling
 from breakglass_aws.sandbox.backend import Answer, Moto, serialised, with_parameter
 from breakglass_aws.sandbox.call import Call, Refusal
 from breakglass_aws.sandbox.credentials import Identity, Rejected, secret_of
@@ -56,8 +58,8 @@ class _Attempt:
 class Front:
     """A WSGI application around moto."""
 
-    def __init__(self, moto: Moto, authority: Authority | None) -> None:
-        """Take the backend and the evaluator; without an evaluator whoever is authenticated may do everything."""
+    def __init__(self, moto: Moto, authority: Authority) -> None:
+        """Take the backend and the evaluator."""
         self._moto = moto
         self._authority = authority
 
@@ -66,7 +68,7 @@ class Front:
         attempt = _Attempt()
         code = ""
         try:
-            status, headers, body = self._answer(receive(environ), attempt)
+            status, headers, body = self._answered(receive(environ), attempt)
         except Refusal as error:
             code = error.code
             status, headers, body = codes.written(
@@ -88,6 +90,15 @@ class Front:
             kept.append(("Content-Length", str(len(body))))
         start_response(f"{status} {'OK' if status < FIRST_ERROR else 'Refused'}", kept)
         return [body]
+
+    def _answered(self, received: Received, attempt: _Attempt) -> Answer:
+        try:
+            return self._answer(received, attempt)
+        except (Refusal, Vanished):
+            raise
+        except Exception as error:
+            traceback.print_exc(file=sys.stderr)
+            raise Refusal("InternalFailure", f"the sandbox itself failed: {error!r}", 500) from error
 
     def _answer(self, received: Received, attempt: _Attempt) -> Answer:
         now_s = time.time()
@@ -146,21 +157,19 @@ class Front:
             raise Vanished
 
     def _authorise(self, call: Call, attempt: _Attempt, now_s: float) -> None:
-        ruling = sts.ruling(call, attempt.identity, self._authority, now_s) if call.service == "sts" else None
-        if ruling is None and self._authority is not None and attempt.identity is not None:
-            ruling = self._ruled(call, attempt.identity, self._authority, now_s)
-        ruling = ruling or Ruling(
-            allowed=True, code_word=ALLOWED, action=attempt.action, resource="*", why=""
-        )
+        ruling = self._ruled(call, attempt.identity, now_s)
         attempt.action, attempt.resource, attempt.allowed = ruling.action, ruling.resource, ruling.allowed
         if not ruling.allowed:
             raise codes.refusal(attempt.service, attempt.protocol, codes.DENIED, denied(call, ruling))
 
-    def _ruled(self, call: Call, identity: Identity, authority: Authority, now_s: float) -> Ruling:
+    def _ruled(self, call: Call, identity: Identity | None, now_s: float) -> Ruling:
         try:
-            return authority.authorise(call, identity, now_s)
+            own = sts.ruling(call, identity, self._authority, now_s) if call.service == "sts" else None
+            if own is not None:
+                return own
+            return self._authority.authorise(call, identity or ANONYMOUS, now_s)
         except (NoRule, PolicyError) as error:
-            return unruled(call, identity, error)
+            return unruled(call, identity or ANONYMOUS, error)
 
     def _carried_out(
         self, call: Call, received: Received, understood: Understood, identity: Identity | None

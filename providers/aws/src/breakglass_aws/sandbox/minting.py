@@ -61,7 +61,8 @@ def mint(  # noqa: PLR0913 - what STS lets a session carry
     Raises:
         Refusal: there is no such role.
     """
-    account, name = role_arn.split(":")[4], role_arn.rpartition("/")[2]
+    parts = role_arn.split(":")
+    account, name = parts[4] if len(parts) > 4 else "", role_arn.rpartition("/")[2]  # noqa: PLR2004 - of an ARN
     role = iam_entities.role_named(account, name)
     if role is None or role.arn != role_arn:
         raise Refusal("AccessDenied", f"there is no role {role_arn} to assume", 403)

@@ -103,8 +103,8 @@ def verify(received: Received, made: Claim, secret: str, now_s: float) -> None:
     if not hmac.compare_digest(hmac.new(key, text.encode(), hashlib.sha256).hexdigest(), made.signature):
         raise Rejected(
             codes.SIGNATURE,
-            "The request signature we calculated does not match the signature you provided. Check your AWS Secret "
-            "Access Key and signing method. Consult the service documentation for details.",
+            "The request signature we calculated does not match the signature you provided. Check your AWS "
+            "Secret Access Key and signing method. Consult the service documentation for details.",
         )
 
 

@@ -24,15 +24,17 @@ LONGEST_TOKEN_S, DEFAULT_TOKEN_S = 129_600, 43_200
 _ASSUME = frozenset({"AssumeRole", "AssumeRoleWithWebIdentity"})
 _FREE = frozenset({"GetCallerIdentity", "GetSessionToken", "GetAccessKeyInfo"})
 """No policy is asked. "Permissions for GetSessionToken": "You cannot use policies to control authentication
-operations"; GetCallerIdentity: "If an administrator attaches a policy [...] that explicitly denies access to the
-sts:GetCallerIdentity action, you can still perform this operation"."""
+operations"; GetCallerIdentity: "If an administrator attaches a policy [...] that explicitly denies access to
+the sts:GetCallerIdentity action, you can still perform this operation"."""
 
 
-def ruling(call: Call, identity: Identity | None, authority: Authority | None, now_s: float) -> Ruling | None:
+def ruling(call: Call, identity: Identity | None, authority: Authority, now_s: float) -> Ruling | None:
     """Rule on what is STS's own to rule on; None: policies decide as for every other service."""
-    if call.operation in _FREE or (authority is None and call.operation in _ASSUME):
+    if call.operation in _FREE:
         return Ruling(allowed=True, code_word=ALLOWED, action=f"sts:{call.operation}", resource="*", why="")
-    if call.operation in _ASSUME and authority is not None:
+    if call.operation == "AssumeRoleWithWebIdentity":
+        token_of(call)
+    if call.operation in _ASSUME:
         return authority.may_assume(call, identity, str(call.params.get("RoleArn", "")), now_s)
     return None
 
@@ -129,16 +131,9 @@ def assume_role(call: Call, identity: Identity) -> Answer:
 
 
 def assume_role_with_web_identity(call: Call, _: Identity | None) -> Answer:
-    """Issue a session of a role to the bearer of a token; the token's signature is not verified here.
-
-    Raises:
-        Refusal: the token cannot be read, has ended, or nobody knows its provider.
-    """
-    claims = web_claims(str(call.params.get("WebIdentityToken", "")))
+    """Issue a session of a role to the bearer of a token, once the ruling allowed it."""
+    claims, provider = token_of(call)
     arn = str(call.params["RoleArn"])
-    if float(claims.get("exp", time.time() + 1)) <= time.time():
-        raise Refusal("ExpiredTokenException", "Token expired")
-    provider = provider_of(arn.split(":")[4], str(claims.get("iss", "")))
     session = mint(
         arn,
         str(call.params["RoleSessionName"]),
@@ -153,6 +148,23 @@ def assume_role_with_web_identity(call: Call, _: Identity | None) -> Answer:
         "Provider": provider,
     }
     return {**_assumed(session), **said}
+
+
+def token_of(call: Call) -> tuple[Answer, str]:
+    """Return the claims of a web identity token and its provider; its signature is not verified here.
+
+    Raises:
+        Refusal: it cannot be read, has ended, or the account knows no such provider.
+    """
+    claims = web_claims(str(call.params.get("WebIdentityToken", "")))
+    try:
+        ends_s = float(claims.get("exp", "inf"))
+    except (TypeError, ValueError):
+        ends_s = 0.0
+    if ends_s <= time.time():
+        raise Refusal("ExpiredTokenException", "Token expired: its exp has passed")
+    arn = str(call.params.get("RoleArn", "")).split(":")
+    return claims, provider_of(arn[4] if len(arn) > 4 else "", str(claims.get("iss", "")))  # noqa: PLR2004 - of an ARN
 
 
 HANDLERS: Mapping[str, Callable[[Call, Identity], Answer]] = {
