@@ -8,7 +8,7 @@ has no proof, and a window.
 
 from __future__ import annotations
 
-from breakglass.canon import Json
+from breakglass.canon import Json, sha256
 from breakglass.errors import Gone
 from breakglass.model.action import (
     ActionSpec,
@@ -96,7 +96,7 @@ class StopSessions:
                     agentRuntimeArn=runtime,
                     runtimeSessionId=session,
                     qualifier=endpoint,
-                    clientToken=token,
+                    clientToken=client_token(token, key),
                 )
             except Gone:
                 self._answered[runtime, key] = "not there"
@@ -120,6 +120,11 @@ class StopSessions:
     def probe(self, resource: Resource) -> Judgement | None:  # noqa: ARG002 - nothing to try
         """Return None: to ask a session for its state would be to use it."""
         return None
+
+
+def client_token(token: str, what: str) -> str:
+    """Return a token for one call: a second call with the same one gets the first one's answer."""
+    return sha256(f"{token}:{what}".encode())
 
 
 def _endpoints(account: Account, runtime: str) -> tuple[str, ...]:

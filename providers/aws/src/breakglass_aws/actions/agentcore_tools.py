@@ -24,9 +24,9 @@ from breakglass.model.resource import Resource, State
 from breakglass.provider import Outcome, Proposal, Proposed, Reversal
 from breakglass_aws import tiers
 from breakglass_aws.account import Account
+from breakglass_aws.actions.agentcore_sessions import DATA, client_token
 from breakglass_aws.found import Found
 
-DATA = "bedrock-agentcore"
 ACTIVE = "READY"
 _MAX_PAGES = 10_000
 
@@ -110,7 +110,8 @@ class StopToolSessions:
         for session in before.objects:
             whose = {self._tool.parameter: _tool_id(resource)}
             try:
-                self._account.call(DATA, self._tool.stop, sessionId=session, clientToken=token, **whose)
+                once = client_token(token, session)
+                self._account.call(DATA, self._tool.stop, sessionId=session, clientToken=once, **whose)
             except Gone:
                 continue
 

@@ -6,7 +6,7 @@ moto's runtimes have ARNs that do not hold their id, and no built-in endpoint; t
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import hashlib
 import json
 from collections.abc import Callable, Mapping
@@ -221,8 +221,8 @@ def _forget() -> None:
         store.clear()
 
 
-def _now() -> datetime.datetime:
-    return datetime.datetime.now(datetime.UTC)
+def _now() -> dt.datetime:
+    return dt.datetime.now(dt.UTC)
 
 
 def _state() -> Any:  # noqa: ANN401 - JSON

@@ -5,7 +5,7 @@ Nothing lists the sessions of a runtime, as in the real service; the sandbox's s
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import hashlib
 import itertools
 from collections.abc import Callable, Mapping
@@ -52,12 +52,12 @@ def stop_runtime_session(call: Call) -> Mapping[str, Any]:
 
 
 def start_session(call: Call) -> Mapping[str, Any]:
-    """Start a session of a browser or code interpreter; one that does not exist comes to be, as the built-in."""
+    """Start a session of a browser or code interpreter; one that nobody made comes to be."""
     kind, parameter, tool = _tool(call)
     sessions = _TOOLS.setdefault((call.account, call.region, kind, tool), {})
     seed = f"{call.account}{call.region}{kind}{tool}{next(_NUMBERS)}"
     name = hashlib.sha256(seed.encode()).hexdigest()[:26].upper()
-    now = datetime.datetime.now(datetime.UTC)
+    now = dt.datetime.now(dt.UTC)
     sessions[name] = {
         parameter: tool,
         "sessionId": name,
@@ -84,7 +84,7 @@ def stop_session(call: Call) -> Mapping[str, Any]:
     if session is None:
         raise Refusal("ResourceNotFoundException", f"session {call.params['sessionId']} not found", 404)
     session["status"] = TERMINATED
-    session["lastUpdatedAt"] = datetime.datetime.now(datetime.UTC)
+    session["lastUpdatedAt"] = dt.datetime.now(dt.UTC)
     return {key: session[key] for key in (parameter, "sessionId", "lastUpdatedAt")}
 
 

@@ -5,7 +5,7 @@ A change is seen as UPDATING once and as PREPARED from then on (Bedrock API refe
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import hashlib
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -32,7 +32,7 @@ def create_agent_alias(call: Call) -> Mapping[str, Any]:
         raise Refusal("ConflictException", f"an alias {name} exists", 409)
     seed = f"{call.account}{call.region}{agent}{name}{len(aliases)}"
     alias_id = hashlib.sha256(seed.encode()).hexdigest()[:10].upper()
-    now = datetime.datetime.now(datetime.UTC)
+    now = dt.datetime.now(dt.UTC)
     aliases[alias_id] = {
         "agentId": agent,
         "agentAliasId": alias_id,
@@ -78,7 +78,7 @@ def update_agent_alias(call: Call) -> Mapping[str, Any]:
         alias["description"] = call.params["description"]
     alias["aliasInvocationState"] = call.params.get("aliasInvocationState", alias["aliasInvocationState"])
     alias["agentAliasStatus"] = "UPDATING"
-    alias["updatedAt"] = datetime.datetime.now(datetime.UTC)
+    alias["updatedAt"] = dt.datetime.now(dt.UTC)
     return {"agentAlias": dict(alias)}
 
 

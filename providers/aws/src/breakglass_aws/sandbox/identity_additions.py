@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import hashlib
 import itertools
 import uuid
@@ -146,8 +146,8 @@ def _paged(key: str, items: list[Any], token: object, limit: object) -> Mapping[
     return {key: items[start : start + size], **more}
 
 
-def _now() -> datetime.datetime:
-    return datetime.datetime.now(datetime.UTC)
+def _now() -> dt.datetime:
+    return dt.datetime.now(dt.UTC)
 
 
 def _forget() -> None:

@@ -6,7 +6,7 @@ Center API reference, ProvisionPermissionSet).
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import itertools
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -50,7 +50,7 @@ def provision(call: Call) -> Mapping[str, Any]:
         "Status": "IN_PROGRESS",
         "RequestId": f"{next(_NUMBERS):08x}-0000-4000-8000-000000000000",
         "PermissionSetArn": where[2],
-        "CreatedDate": datetime.datetime.now(datetime.UTC),
+        "CreatedDate": dt.datetime.now(dt.UTC),
         "asked": 0,
         "policy": _INLINE.get(where, ""),
     }
