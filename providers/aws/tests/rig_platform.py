@@ -1,4 +1,4 @@
-"""What the tests of the sandbox's platform share: roles, functions, and waiting for what happens by itself."""
+"""What the tests of the sandbox's platform share: roles, functions, and waiting for what happens."""
 
 from __future__ import annotations
 

@@ -117,7 +117,9 @@ def test_a_mapping_of_an_alias_keeps_its_qualifier_and_is_listed_under_it(rig: R
     until(lambda: count(rig, CHANNEL) == 1, "a message through the alias")
 
 
-def test_an_enabled_mapping_of_a_throttled_function_burns_messages_into_the_dead_letter_queue(rig: Rig) -> None:
+def test_an_enabled_mapping_of_a_throttled_function_burns_messages_into_the_dead_letter_queue(
+    rig: Rig,
+) -> None:
     """Pollers before throttles: the other order loses the queue's messages."""
     _worker(rig)
     dead_url, dead = queue(rig, "dead")
@@ -193,7 +195,7 @@ def _event(rig: Rig) -> None:
 
 
 def test_a_rule_delivers_to_a_function_and_a_disabled_one_nothing(rig: Rig) -> None:
-    """moto delivers from disabled rules; the sandbox does not."""
+    """What a disabled rule matches is lost."""
     _rule_to_worker(rig, EventPattern='{"source":["app"]}')
     _event(rig)
     until(lambda: count(rig, CHANNEL) == 1, "an event")
@@ -256,10 +258,16 @@ def test_updating_a_schedule_resets_what_is_left_out(rig: Rig) -> None:
     given = _schedule(rig, "rate(1 minute)", Description="kept?", ActionAfterCompletion="DELETE")
     scheduler = rig.boto("scheduler")
 
-    scheduler.update_schedule(**{k: v for k, v in given.items() if k not in ("Description", "ActionAfterCompletion")})
+    scheduler.update_schedule(
+        **{k: v for k, v in given.items() if k not in ("Description", "ActionAfterCompletion")}
+    )
     found = scheduler.get_schedule(Name="wake")
 
-    assert (found.get("Description"), found["State"], found["ActionAfterCompletion"]) == (None, "ENABLED", "NONE")
+    assert (found.get("Description"), found["State"], found["ActionAfterCompletion"]) == (
+        None,
+        "ENABLED",
+        "NONE",
+    )
 
 
 def test_a_one_time_schedule_that_passes_while_disabled_never_fires(rig: Rig) -> None:

@@ -76,11 +76,18 @@ def _definition(rig: Rig, role_arn: str) -> None:
     behave(rig, "task/crawler")
 
 
+def _subnets(rig: Rig) -> list[str]:
+    found = rig.boto("ec2").describe_subnets(Filters=[{"Name": "default-for-az", "Values": ["true"]}])
+    return [str(found["Subnets"][0]["SubnetId"])]
+
+
 def _sync(rig: Rig) -> tuple[str, str]:
     """Start an execution that waits for a task; return its ARN and the task's."""
     _definition(rig, role(rig, "crawler", "ecs-tasks.amazonaws.com", LIST))
     may = ("ecs:RunTask", "ecs:StopTask", "iam:PassRole")
-    params = {"Cluster": "farm", "TaskDefinition": "crawler", "LaunchType": "FARGATE"}
+    network = {"AwsvpcConfiguration": {"Subnets": _subnets(rig)}}
+    params: dict[str, Any] = {"Cluster": "farm", "TaskDefinition": "crawler", "NetworkConfiguration": network}
+    params["LaunchType"] = "FARGATE"
     job = {"Type": "Task", "Resource": "arn:aws:states:::ecs:runTask.sync", "Parameters": params, "End": True}
     machine = _machine(
         rig, role(rig, "loop", "states.amazonaws.com", *may), {"StartAt": "A", "States": {"A": job}}
@@ -199,7 +206,12 @@ def test_a_task_of_its_own_runs_until_it_is_stopped(rig: Rig) -> None:
     """Nobody replaces it."""
     _definition(rig, role(rig, "crawler", "ecs-tasks.amazonaws.com", LIST))
     ecs = rig.boto("ecs")
-    task = ecs.run_task(cluster="farm", taskDefinition="crawler", launchType="FARGATE")["tasks"][0]["taskArn"]
+    task = ecs.run_task(
+        cluster="farm",
+        taskDefinition="crawler",
+        launchType="FARGATE",
+        networkConfiguration={"awsvpcConfiguration": {"subnets": _subnets(rig)}},
+    )["tasks"][0]["taskArn"]
     until(lambda: count(rig, "task/crawler") > 1, "the task acts")
 
     ecs.stop_task(cluster="farm", task=task)

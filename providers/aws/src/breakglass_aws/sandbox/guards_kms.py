@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from breakglass_aws.sandbox.call import Call, Guard, Refusal
+from breakglass_aws.sandbox.platform.backends import refusals
 
 KEY_ID_LENGTH = 36
 USES = (
@@ -45,13 +46,12 @@ def _look(call: Call, named: str) -> None:
 
 
 def _key(call: Call, named: str) -> Any:  # noqa: ANN401 - moto's
-    from moto.core.exceptions import ServiceException
     from moto.kms.models import kms_backends
 
     backend = kms_backends[call.account][call.region]
     try:
         return backend.keys.get(backend.any_id_to_key_id(named))
-    except (ServiceException, KeyError, ValueError):
+    except refusals():
         return None
 
 

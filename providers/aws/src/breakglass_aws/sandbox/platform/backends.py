@@ -13,6 +13,14 @@ def existing(backends: Any) -> Iterator[tuple[str, str, Any]]:  # noqa: ANN401 -
             yield account, region, backend
 
 
+def refusals() -> tuple[type[Exception], ...]:
+    """Return what moto raises where a service says no."""
+    from moto.core.exceptions import ServiceException
+    from werkzeug.exceptions import HTTPException
+
+    return (ServiceException, HTTPException, KeyError, ValueError)
+
+
 def name_of(arn: str) -> str:
     """Return the last part of an ARN, or the name that it was."""
     return arn.rsplit("/", 1)[-1].rsplit(":", 1)[-1]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -10,6 +11,7 @@ from typing import Any
 
 from breakglass_aws.sandbox.call import Call, Refusal
 from breakglass_aws.sandbox.platform.acting import ACTING, act
+from breakglass_aws.sandbox.platform.backends import refusals
 from breakglass_aws.sandbox.platform.sessions import SESSIONS
 from breakglass_aws.sandbox.platform.settings import SETTINGS
 
@@ -86,12 +88,11 @@ def existing() -> Iterator[tuple[str, str, Any]]:
 def find(account: str, region: str, name: str, qualifier: str | None = None) -> Any:  # noqa: ANN401 - moto's
     """Return a function by name, partial or whole ARN; None where there is none."""
     from moto.awslambda_simple.models import lambda_simple_backends
-    from moto.core.exceptions import ServiceException
 
     bare, own = split(name)
     try:
         return lambda_simple_backends[account][region].get_function(bare, qualifier or own)
-    except (ServiceException, KeyError, ValueError):
+    except refusals():
         return None
 
 
@@ -167,15 +168,14 @@ def call_url(body: Mapping[str, Any]) -> Mapping[str, Any]:
     from breakglass_aws.sandbox.platform.service_access import lets_in
 
     name = str(body["function"])
-    for account, region, backend in existing():
+    for account, region, _ in existing():
         found = find(account, region, name)
         config = getattr(found, "url_config", None)
         if found is None or config is None:
             continue
         if throttled(account, region, name):
             return {"status": 429}
-        policy = _policy(backend, name)
-        open_to_all = lets_in(policy, "*", "lambda:InvokeFunctionUrl", "")
+        open_to_all = lets_in(policy_of(found), "*", "lambda:InvokeFunctionUrl", "")
         if config.config.get("AuthType") != "NONE" or not open_to_all:
             return {"status": 403}
         RUNS.begin(found)
@@ -183,24 +183,19 @@ def call_url(body: Mapping[str, Any]) -> Mapping[str, Any]:
     return {"status": 404}
 
 
-def _policy(backend: Any, name: str) -> str | None:  # noqa: ANN401 - moto's
-    from moto.core.exceptions import ServiceException
-
-    try:
-        return str(backend.get_policy(name))
-    except ServiceException:
-        return None
+def policy_of(function: Any) -> str | None:  # noqa: ANN401 - moto's
+    """Return a function's resource policy as text."""
+    policy = getattr(function, "policy", None)
+    return None if policy is None else json.dumps({"Statement": policy.statements})
 
 
 def admits(account: str, region: str, name: str, service: str, source_arn: str) -> bool:
     """Say whether a function's policy lets a service invoke it."""
-    from moto.awslambda_simple.models import lambda_simple_backends
-
     from breakglass_aws.sandbox.platform.service_access import lets_in
 
-    bare, _ = split(name)
-    policy = _policy(lambda_simple_backends[account][region], bare)
-    return lets_in(policy, service, "lambda:InvokeFunction", source_arn)
+    return lets_in(
+        policy_of(find(account, region, split(name)[0])), service, "lambda:InvokeFunction", source_arn
+    )
 
 
 GUARDS = {("lambda", "Invoke"): (guard_invoke,), ("lambda", "InvokeAsync"): (guard_invoke,)}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from typing import Any
+from urllib.parse import unquote
 
 from breakglass_aws.sandbox.platform import functions
 from breakglass_aws.sandbox.platform.settings import SETTINGS
@@ -89,7 +90,7 @@ def _mappings() -> None:
         return {**told(self), "State": state(self)}
 
     def listed(self: Any, event_source_arn: str | None, function_name: str | None) -> list[Any]:  # noqa: ANN401
-        wanted = functions.split(function_name) if function_name else None
+        wanted = functions.split(unquote(function_name)) if function_name else None
         return [
             one
             for one in self._event_source_mappings.values()

@@ -33,6 +33,7 @@ def correct() -> None:
         nics = getattr(self, "nics", {})
         return list(nics[0]._group_set) if 0 in nics else list(self.security_groups)  # noqa: SLF001 - as above
 
+    NetworkInterface.private_dns_name = ""  # of a VPC without DNS host names; moto sets none and asks for it
     NetworkInterface.group_set = property(lambda self: list(self._group_set))
     Instance.dynamic_group_list = property(shown)
     InstanceBackend.modify_instance_security_groups = modify

@@ -54,14 +54,13 @@ def update(call: Call) -> Mapping[str, Any]:
     EventBridge Scheduler API reference, UpdateSchedule: "Amazon EventBridge Scheduler uses all values,
     including empty values, specified in the request and overrides the existing schedule".
     """
-    from moto.core.exceptions import ServiceException
     from moto.scheduler.models import scheduler_backends
 
     given = call.params
     backend = scheduler_backends[call.account][call.region]
     try:
         schedule = backend.get_schedule(given.get("GroupName"), given["Name"])
-    except (ServiceException, KeyError) as error:
+    except backends.refusals() as error:
         text = f"Schedule {given['Name']} does not exist."
         raise Refusal("ResourceNotFoundException", text, 404) from error
     tick(_now())

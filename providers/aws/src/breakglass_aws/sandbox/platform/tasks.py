@@ -19,6 +19,7 @@ def correct() -> None:
     """Keep states from moving because somebody looks, and list tasks as ECS does."""
     frozen()
     _listing()
+    _networks()
 
 
 def frozen() -> None:
@@ -53,6 +54,21 @@ def _listing() -> None:
         return [one for one in told(self, **asked) if group is None or one.group == group]
 
     EC2ContainerServiceBackend.list_tasks = list_tasks
+
+
+def _networks() -> None:
+    """Let a task leave out its groups: it gets the default one (ECS API reference, AwsVpcConfiguration)."""
+    from moto.ecs.models import EC2ContainerServiceBackend
+
+    told = EC2ContainerServiceBackend.run_task
+
+    def run_task(self: Any, *given: Any, **named: Any) -> Any:  # noqa: ANN401 - moto's
+        for one in (*given, *named.values()):
+            if isinstance(one, dict) and "awsvpcConfiguration" in one:
+                one["awsvpcConfiguration"].setdefault("securityGroups", [])
+        return told(self, *given, **named)
+
+    EC2ContainerServiceBackend.run_task = run_task
 
 
 def existing() -> Iterator[Any]:
@@ -102,11 +118,10 @@ def _keep(backend: Any, service: Any) -> None:  # noqa: ANN401 - moto's
 
 
 def _start(backend: Any, service: Any, missing: int) -> None:  # noqa: ANN401 - moto's
+    definition = backend.describe_task_definition(service.task_definition)
     network = dict(service.network_configuration or {})
-    inner = dict(network.get("awsvpcConfiguration") or {})
-    if inner:
-        inner.setdefault("securityGroups", [])
-        network["awsvpcConfiguration"] = inner
+    if not network and definition.network_mode == "awsvpc":
+        network = {"awsvpcConfiguration": {"subnets": [_some_subnet(backend)]}}
     backend.run_task(
         service.cluster_name,
         service.task_definition,
@@ -118,6 +133,14 @@ def _start(backend: Any, service: Any, missing: int) -> None:  # noqa: ANN401 - 
         network or None,
         f"service:{service.name}",
     )
+
+
+def _some_subnet(backend: Any) -> str:  # noqa: ANN401 - moto's
+    """Return a default subnet, for a service that was made without one."""
+    from moto.ec2.models import ec2_backends
+
+    subnets = ec2_backends[backend.account_id][backend.region_name].get_default_subnets()
+    return str(next(iter(subnets.values())).id)
 
 
 def count(backend: Any, service: Any) -> None:  # noqa: ANN401 - moto's
