@@ -130,7 +130,7 @@ def _rcps(check: Check, owner: str, now_s: float) -> tuple[tuple[Policy, ...], .
 
 def _of_resource(owner: str, now_s: float) -> dict[str, tuple[str, ...]]:
     org = VIEWS.organization(now_s)
-    found = {"aws:resourceaccount": (owner,)}
+    found: dict[str, tuple[str, ...]] = {"aws:resourceaccount": (owner,)}
     return {**found, "aws:resourceorgid": (org.id,)} if org is not None and owner in org.levels else found
 
 

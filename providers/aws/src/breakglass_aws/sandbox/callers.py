@@ -47,17 +47,17 @@ def policies(identity: Identity, now_s: float) -> Inputs:
 
 def of_entity(view: RoleView | UserView, account: str, now_s: float) -> tuple[Policy, ...]:
     """Return inline and managed policies of a role, or of a user and its groups."""
-    found = [*parse_all(view.inline), *_managed(view.attached, account, now_s)]
+    found = [*parse_all(view.inline), *managed(view.attached, account, now_s)]
     for name in view.groups if isinstance(view, UserView) else ():
         group = VIEWS.group(account, name, now_s)
         if group is not None:
-            found += [*parse_all(group.inline), *_managed(group.attached, account, now_s)]
+            found += [*parse_all(group.inline), *managed(group.attached, account, now_s)]
     return tuple(found)
 
 
 def boundary(view: RoleView | UserView, account: str, now_s: float) -> tuple[Policy, ...] | None:
     """Return the permissions boundary; one whose policy is gone allows nothing."""
-    return _managed((view.boundary,), account, now_s) if view.boundary else None
+    return managed((view.boundary,), account, now_s) if view.boundary else None
 
 
 def keys(identity: Identity, source_ip: str, now_s: float) -> Keys:
@@ -120,9 +120,10 @@ def _session(identity: Identity, now_s: float) -> tuple[Policy, ...] | None:
     if identity.session_policies is None and not identity.session_policy_arns:
         return () if identity.kind == "federated" else None
     given = [(f"session-{n}", text) for n, text in enumerate(identity.session_policies or ())]
-    return (*parse_all(given), *_managed(identity.session_policy_arns, identity.account, now_s))
+    return (*parse_all(given), *managed(identity.session_policy_arns, identity.account, now_s))
 
 
-def _managed(arns: Iterable[str | None], account: str, now_s: float) -> tuple[Policy, ...]:
+def managed(arns: Iterable[str | None], account: str, now_s: float) -> tuple[Policy, ...]:
+    """Return the default versions of managed policies that exist."""
     views = (VIEWS.policy(account, arn, now_s) for arn in arns if arn)
     return tuple(parse(view.document, view.arn) for view in views if view is not None)

@@ -168,7 +168,7 @@ CLOUDFORMATION = Table(
 CODE_DEPLOY = Table(
     "codedeploy",
     {
-        "deploymentgroup:{applicationName}/{deploymentGroupName}": (
+        "deploymentgroup:{applicationName}/{deploymentGroupName|currentDeploymentGroupName}": (
             "CreateDeployment CreateDeploymentGroup GetDeploymentGroup UpdateDeploymentGroup"
             " DeleteDeploymentGroup"
         ),

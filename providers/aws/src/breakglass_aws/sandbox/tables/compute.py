@@ -200,7 +200,7 @@ EKS = Table(
 SSM = Table(
     "ssm",
     {
-        "document/{DocumentName}": "StartAutomationExecution DescribeDocument GetDocument",
+        "document/{DocumentName|Name}": "StartAutomationExecution DescribeDocument GetDocument",
         "arn:aws:ssm:{region}::document/{DocumentName}": "SendCommand",
         "arn:aws:ec2:{region}:{account}:instance/{InstanceIds=*}": "SendCommand",
         "arn:aws:ec2:{region}:{account}:instance/{Target}": "StartSession",

@@ -143,8 +143,8 @@ ROLES_ANYWHERE = Table(
         "profile/{profileId}": "GetProfile DisableProfile EnableProfile UpdateProfile DeleteProfile",
         "trust-anchor/{trustAnchorId}": (
             "GetTrustAnchor DisableTrustAnchor EnableTrustAnchor UpdateTrustAnchor DeleteTrustAnchor"
-            " ImportCrl"
         ),
+        "{trustAnchorArn}": "ImportCrl",
         "crl/{crlId}": "GetCrl DisableCrl EnableCrl UpdateCrl DeleteCrl",
         "{resourceArn}": "TagResource UntagResource ListTagsForResource",
         "subject/{subjectId}": "GetSubject",
