@@ -14,7 +14,10 @@ from breakglass_aws.actions import (
     api_gateway,
     autoscaling,
     bedrock_agents,
+    cloudformation,
     cloudtrail_events,
+    codedeploy,
+    codepipeline,
     durable,
     ec2_isolate,
     ec2_metadata,
@@ -85,6 +88,9 @@ ACTION_CLASSES: tuple[Callable[[Account], Action], ...] = (
     *sns.ACTION_CLASSES,
     *kinesis.ACTION_CLASSES,
     *log_groups.ACTION_CLASSES,
+    *codepipeline.ACTION_CLASSES,
+    *cloudformation.ACTION_CLASSES,
+    *codedeploy.ACTION_CLASSES,
 )
 SPECS = (
     *identities.SPECS,
@@ -123,6 +129,9 @@ SPECS = (
     *sns.SPECS,
     *kinesis.SPECS,
     *log_groups.SPECS,
+    *codepipeline.SPECS,
+    *cloudformation.SPECS,
+    *codedeploy.SPECS,
 )
 PROPOSE: tuple[Propose, ...] = (
     identities.propose,
@@ -161,6 +170,9 @@ PROPOSE: tuple[Propose, ...] = (
     sns.propose,
     kinesis.propose,
     log_groups.propose,
+    codepipeline.propose,
+    cloudformation.propose,
+    codedeploy.propose,
 )
 """In the order in which their steps should stand in a plan."""
 SERVICES = (
@@ -192,5 +204,8 @@ SERVICES = (
     "sns",
     "kinesis",
     "logs",
+    "codepipeline",
+    "cloudformation",
+    "codedeploy",
 )
 """What `connect` makes clients of, so that none is made after the second signature."""
