@@ -68,4 +68,11 @@ def test_the_slow_typer_and_the_import_patcher_stay_out() -> None:
 
     assert Version("0.29") > pins[canonicalize_name("typer")][0]
     assert Version("10") > pins[canonicalize_name("importlib-metadata")][0]
-    assert not {"pydantic", "lazy-importer", "structlog"} & set(pins)
+    assert not {"lazy-importer", "structlog"} & set(pins)
+
+
+def test_pydantic_comes_with_the_sandbox_alone() -> None:
+    """It is what moto's dependencies need: whoever installs breakglass to stop an agent gets none of it."""
+    wanted_by = set(re.findall(r"^    #   (\S+)$", locked()["pydantic"][1], re.MULTILINE))
+
+    assert wanted_by == {"openapi-schema-validator", "openapi-spec-validator", "pydantic-settings"}

@@ -40,7 +40,8 @@ def state(objects, complete=True, note=""):
     return {{"objects": objects, "complete": complete, "note": note}}
 def discover(call): answer(call, found())
 def preflight(call):
-    answer(call, [{{"step": one["n"], "ok": True, "message": ""}} for one in call["args"]["steps"]])
+    steps = call["args"]["steps"]
+    answer(call, [{{"step": one["n"], "ok": True, "message": "", "alone": False}} for one in steps])
 def observe(call): answer(call, state({{}}))
 def apply(call): answer(call, None)
 def probe(call): answer(call, None)
