@@ -48,8 +48,12 @@ def session(rig: Rig, arn: str, keys: Mapping[str, Any] | None = None, **more: A
 
 
 def may(
-    rig: Rig, keys: Mapping[str, Any], service: str = "sqs", operation: str = "list_queues", **params: Any
-) -> bool:  # noqa: ANN401 - as boto3
+    rig: Rig,
+    keys: Mapping[str, Any],
+    service: str = "sqs",
+    operation: str = "list_queues",
+    **params: Any,  # noqa: ANN401 - as boto3
+) -> bool:
     """Call something with somebody's keys; False: refused for lack of permission."""
     try:
         getattr(rig.boto(service, keys), operation)(**params)

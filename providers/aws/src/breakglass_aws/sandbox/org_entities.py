@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from moto.organizations.models import organizations_backends
@@ -89,4 +89,3 @@ def type_must_be_enabled(call: Call) -> None:
 GUARDS: Mapping[tuple[str, str], tuple[Guard, ...]] = {
     ("organizations", "AttachPolicy"): (type_must_be_enabled,)
 }
-RESETS: tuple[Callable[[], None], ...] = ()

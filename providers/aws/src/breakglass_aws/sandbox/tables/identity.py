@@ -124,10 +124,12 @@ ORGANIZATIONS = Table(
         "ou/*/{OrganizationalUnitId}": (
             "DescribeOrganizationalUnit UpdateOrganizationalUnit DeleteOrganizationalUnit"
         ),
+        "handshake/*/*/{HandshakeId}": "AcceptHandshake DescribeHandshake DeclineHandshake",
         "root/*/{RootId}": "EnablePolicyType DisablePolicyType",
         "*/{ResourceId}": "TagResource UntagResource ListTagsForResource",
         "*": (
-            "CreateOrganization CreateAccount CreatePolicy DeleteOrganization DescribeOrganization"
+            "CreateOrganization InviteAccountToOrganization CreateAccount CreatePolicy DeleteOrganization"
+            " DescribeOrganization"
             " ListAccounts ListRoots"
             " ListPolicies DescribeCreateAccountStatus ListCreateAccountStatus DescribeEffectivePolicy"
             " ListDelegatedAdministrators DescribeResourcePolicy LeaveOrganization EnableAWSServiceAccess"
