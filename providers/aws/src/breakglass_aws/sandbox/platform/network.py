@@ -26,16 +26,19 @@ def correct() -> None:
         groups = [self.get_security_group_from_id(one) for one in new_group_id_list]
         if 0 in instance.nics:
             instance.nics[0]._group_set = groups  # noqa: SLF001 - moto has no setter
-        instance.security_groups = groups
         return instance
 
     def shown(self: Any) -> list[Any]:  # noqa: ANN401 - moto's
         nics = getattr(self, "nics", {})
-        return list(nics[0]._group_set) if 0 in nics else list(self.security_groups)  # noqa: SLF001 - as above
+        return list(nics[0]._group_set) if 0 in nics else list(getattr(self, "_given_groups", ()))  # noqa: SLF001 - as above
+
+    def given(self: Any, groups: list[Any]) -> None:  # noqa: ANN401 - moto's
+        self._given_groups = groups
 
     NetworkInterface.private_dns_name = ""  # of a VPC without DNS host names; moto sets none and asks for it
     NetworkInterface.group_set = property(lambda self: list(self._group_set))
     Instance.dynamic_group_list = property(shown)
+    Instance.security_groups = property(shown, given)
     InstanceBackend.modify_instance_security_groups = modify
 
 

@@ -24,7 +24,7 @@ def functions() -> dict[str, Any]:
 
     return {
         place: {
-            "functions": {one.function_name: _function(one) for one in backend.list_functions()},
+            "functions": {one.function_name: _function(backend, one) for one in backend.list_functions()},
             "mappings": {
                 uuid: {
                     name: plain(value)
@@ -39,7 +39,7 @@ def functions() -> dict[str, Any]:
     }
 
 
-def _function(one: Any) -> dict[str, Any]:  # noqa: ANN401 - moto's
+def _function(backend: Any, one: Any) -> dict[str, Any]:  # noqa: ANN401 - moto's
     reserved = getattr(one, "reserved_concurrency", None)
     policy = getattr(one, "policy", None)
     config = getattr(one, "url_config", None)
@@ -48,7 +48,7 @@ def _function(one: Any) -> dict[str, Any]:  # noqa: ANN401 - moto's
         "reserved": None if reserved is None else int(reserved),
         "policy": plain(list(policy.statements)) if policy is not None else [],
         "url": plain(config.config) if config is not None else None,
-        "aliases": {name: alias.function_version for name, alias in sorted(one._aliases.items())},  # noqa: SLF001 - as above
+        "aliases": {alias.name: alias.function_version for alias in backend.list_aliases(one.function_name)},
         "tags": tags(one.tags),
     }
 
