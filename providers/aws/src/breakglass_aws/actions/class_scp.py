@@ -26,7 +26,7 @@ from breakglass.model.action import (
 from breakglass.model.resource import Resource, State
 from breakglass.provider import Outcome, Proposal, Proposed, Reversal
 from breakglass_aws.account import Account
-from breakglass_aws.actions.armed import Denied, arns, judge_all, left_alone, texts
+from breakglass_aws.actions.armed import Denied, arns, left_alone, texts
 from breakglass_aws.actions.denial import same_document
 from breakglass_aws.refusals import code_of
 
@@ -35,7 +35,6 @@ SPEC = ActionSpec(
     capability=Capability.REVOKE_CREDENTIALS,
     summary="denies the agent's principals everything by a service control policy: one call for all",
     permissions=(
-        "iam:SimulatePrincipalPolicy",
         "organizations:DescribeOrganization",
         "organizations:DescribePolicy",
         "organizations:ListParents",
@@ -47,7 +46,7 @@ SPEC = ActionSpec(
     reversibility=Reversibility.FULL,
     undo="puts the SCP's text back, byte for byte",
     settle_s=10,
-    best_grade=Grade.PLATFORM_EVALUATOR,
+    best_grade=Grade.READ_BACK,
     example="aws.organizations.extend_scp p-examplepolicyid111",
     sources=(
         Source(
@@ -141,9 +140,9 @@ class ExtendScp:
             outcome = Outcome.RESTORED
         return Reversal({CONTENT: outcome}, "the SCP is as it was; one that others changed is left alone")
 
-    def probe(self, resource: Resource) -> Judgement | None:
-        """Ask the evaluator, which knows SCPs, about every principal."""
-        return judge_all(self._account, texts(resource.params["principals"]))
+    def probe(self, resource: Resource) -> Judgement | None:  # noqa: ARG002 - nothing to ask
+        """Return None: the simulator leaves out SCPs that have a condition, and this one has."""
+        return None
 
     def _set(self, resource: Resource, content: str) -> None:
         scp = str(resource.params["scp"])

@@ -2,7 +2,8 @@
 
 What the tag does is the SCP's, which an agent inside the account cannot change. A session tag of the same
 key wins over the role's (IAM User Guide, "Pass session tags in AWS STS"): the SCP must deny
-``sts:TagSession`` on it. The step is proven by the evaluator alone, which knows SCPs.
+``sts:TagSession`` on it. Nothing here shows that the SCP denies: the principal has its own deny as well,
+and its proof is that step's.
 """
 
 from __future__ import annotations
@@ -24,7 +25,6 @@ from breakglass.model.resource import Resource, State
 from breakglass.provider import Outcome, Proposal, Proposed, Reversal
 from breakglass_aws.account import Account
 from breakglass_aws.actions.armed import Denied
-from breakglass_aws.probe import judge_principal
 
 SPEC = ActionSpec(
     name="aws.iam.tag_class",
@@ -35,7 +35,6 @@ SPEC = ActionSpec(
         "iam:GetUser",
         "iam:ListRoleTags",
         "iam:ListUserTags",
-        "iam:SimulatePrincipalPolicy",
         "iam:TagRole",
         "iam:TagUser",
     ),
@@ -53,7 +52,7 @@ SPEC = ActionSpec(
     reversibility=Reversibility.FULL,
     undo="removes the tag, or puts its old value back",
     settle_s=10,
-    best_grade=Grade.PLATFORM_EVALUATOR,
+    best_grade=Grade.READ_BACK,
     example="aws.iam.tag_class role/support-bot",
     sources=(
         Source("settle", Authority.VENDOR_TEXT, "IAM User Guide: changes are not always immediately visible"),
@@ -91,7 +90,7 @@ class TagClass:
             self._tag(resource, wanted)
 
     def judge(self, resource: Resource, state: State) -> Judgement:
-        """Decide whether the tag is there; whether it denies, the probe asks."""
+        """Decide whether the tag is there; that it denies is the SCP's to say."""
         wanted = resource.params["tag_value"]
         if any(value != wanted for value in state.objects.values()):
             return Judgement(Verdict.NOT_CONTAINED, "the class tag is not there")
@@ -114,9 +113,9 @@ class TagClass:
                 outcomes[key] = Outcome.RESTORED
         return Reversal(outcomes, "the tag is as it was")
 
-    def probe(self, resource: Resource) -> Judgement | None:
-        """Ask the evaluator, which knows the organization's SCPs."""
-        return judge_principal(self._account, str(resource.params["principal"]))
+    def probe(self, resource: Resource) -> Judgement | None:  # noqa: ARG002 - nothing to ask
+        """Return None: the simulator leaves out SCPs that have a condition, and this one has."""
+        return None
 
     def _tag(self, resource: Resource, value: str | None) -> None:
         word, name, key = (str(resource.params[part]) for part in ("word", "name", "tag_key"))
