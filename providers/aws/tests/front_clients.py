@@ -30,7 +30,7 @@ def once(rig: Rig, service: str, keys: Mapping[str, Any] | None = None, **config
     )
 
 
-def refused(call: Callable[..., Any], **params: Any) -> tuple[str, int]:
+def refused(call: Callable[..., Any], **params: object) -> tuple[str, int]:
     """Return code and status of a refusal."""
     from botocore.exceptions import ClientError
 
@@ -57,11 +57,13 @@ def role(
     principal: Mapping[str, str] | None = None,
     action: str = "sts:AssumeRole",
 ) -> str:
-    """Make a role that somebody may assume, the account's principals unless said otherwise; return its ARN."""
+    """Make a role that somebody may assume, by default the account's principals; return its ARN."""
     trusted = dict(principal or {"AWS": f"arn:aws:iam::{ACCOUNT}:root"})
     trust = {
         "Version": "2012-10-17",
-        "Statement": [{"Effect": "Allow", "Principal": trusted, "Action": [action, "sts:TagSession"]}],
+        "Statement": [
+            {"Effect": "Allow", "Principal": trusted, "Action": [action, "sts:TagSession"]},
+        ],
     }
     iam = rig.boto("iam")
     made = iam.create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps(trust), MaxSessionDuration=7200)

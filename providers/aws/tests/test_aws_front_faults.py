@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import time
 
 import pytest
@@ -144,10 +146,24 @@ def test_orders_that_make_no_sense_are_refused(rig: Rig) -> None:
 def test_the_sandbox_ends_when_its_input_ends() -> None:
     """Whoever started it and died takes it along."""
     running = start()
-    process = running._process
+    process = running._process  # noqa: SLF001 - the test is about the process itself
     assert process.stdin is not None
 
     process.stdin.close()
 
     assert process.wait(5) == 0
     running.close()
+
+
+def test_the_program_says_how_to_point_an_sdk_at_it_and_ends_quietly_on_a_signal() -> None:
+    """The first line is the endpoint, for whoever starts it."""
+    command = [sys.executable, "-I", "-m", "breakglass_aws.sandbox", "--port", "0"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:  # noqa: S603 - our own program
+        assert process.stdout is not None
+        first = process.stdout.readline().strip()
+        process.terminate()
+        rest, said = process.communicate(timeout=10)
+
+    assert first.startswith("http://127.0.0.1:")
+    assert f"AWS_ENDPOINT_URL={first}" in rest
+    assert (process.returncode, said) == (0, "")

@@ -24,7 +24,8 @@ def test_a_session_of_a_role_acts_as_the_role_and_says_so(rig: Rig) -> None:
     told = once(rig, "sts", session["Credentials"]).get_caller_identity()
 
     assert told["Arn"] == f"arn:aws:sts::{ACCOUNT}:assumed-role/worker/shift-1"
-    assert told["UserId"].endswith(":shift-1") and told["UserId"].startswith("AROA")
+    assert told["UserId"].startswith("AROA")
+    assert told["UserId"].endswith(":shift-1")
     assert refused(once(rig, "sqs", session["Credentials"]).list_queues) == ("", 200)
 
 
@@ -171,5 +172,5 @@ def test_another_accounts_keys_act_in_that_account(rig: Rig) -> None:
 
 
 def _token(**claims: Any) -> str:  # noqa: ANN401 - JSON
-    parts = ({"alg": "none"}, claims, {})
+    parts: tuple[dict[str, Any], ...] = ({"alg": "none"}, claims, {})
     return ".".join(base64.urlsafe_b64encode(json.dumps(one).encode()).decode().rstrip("=") for one in parts)

@@ -52,7 +52,7 @@ def test_a_true_signature_is_let_in_and_a_wrong_one_refused_in_the_services_own_
 def test_an_inactive_key_is_no_key_and_works_again_when_it_is_active(
     rig: Rig, service: str, operation: str, code: str
 ) -> None:
-    """moto alone lets an inactive key in."""
+    """The backend alone lets an inactive key in."""
     keys = user(rig)
     iam = rig.boto("iam")
     call = getattr(once(rig, service, keys), operation)

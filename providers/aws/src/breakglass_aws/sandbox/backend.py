@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import json
 import sys
+import threading
 import traceback
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
@@ -34,13 +35,13 @@ class Moto:
     def __init__(self) -> None:
         """Load no service yet."""
         from moto.core.config import default_user_config
-        from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 
         default_user_config["iam"] = {"load_aws_managed_policies": True}
         default_user_config["lambda"] = {"use_docker": False}
         default_user_config["batch"] = {"use_docker": False}
         _few_managed_policies()
-        self._application: Wsgi = DomainDispatcherApplication(create_backend_app)
+        self._gate = threading.Lock()
+        self._applications: dict[str, Wsgi] = {}
 
     def answer(self, call: Call, received: Received, understood: Understood) -> Answer:
         """Answer a call as moto does.
@@ -54,7 +55,8 @@ class Moto:
         environ["HTTP_X_MOTO_ACCOUNT_ID"] = call.account
         said: list[Any] = []
         try:
-            parts = self._application(environ, lambda status, headers, _=None: said.extend((status, headers)))
+            application = self._application(call.service)
+            parts = application(environ, lambda status, headers, _=None: said.extend((status, headers)))
             body = b"".join(parts)
         except NotImplementedError as error:
             raise lacking(call) from error
@@ -74,6 +76,15 @@ class Moto:
             raise lacking(call)
         return status, headers, body
 
+    def _application(self, service: str) -> Wsgi:
+        """Return moto's application of a service; moto's dispatcher would serve its control paths too."""
+        from moto.moto_server.werkzeug_app import create_backend_app
+
+        with self._gate:
+            if service not in self._applications:
+                self._applications[service] = create_backend_app(_module(service))
+            return self._applications[service]
+
     def forget(self) -> None:
         """Forget everything."""
         from moto.moto_api._internal import moto_api_backend
@@ -84,6 +95,19 @@ class Moto:
 def lacking(call: Call) -> Refusal:
     """Return the refusal of what neither moto nor the sandbox's own handlers can do."""
     return Refusal("NotImplementedBySandbox", f"the sandbox has no {call.service}:{call.operation}", 501)
+
+
+def of_moto(error: Exception) -> Refusal | None:
+    """Return what moto's models refuse with, for handlers that use them; None: it is no refusal."""
+    from moto.core.exceptions import ServiceException
+    from werkzeug.exceptions import HTTPException
+
+    if isinstance(error, ServiceException):
+        return Refusal(str(error.code), str(error.message))
+    code = getattr(error, "error_type", None)
+    if isinstance(error, HTTPException) and code:
+        return Refusal(str(code), str(getattr(error, "message", "")), int(error.code or 400))
+    return None
 
 
 def serialised(understood: Understood, result: Mapping[str, Any]) -> Answer:
@@ -110,8 +134,12 @@ def with_parameter(received: Received, name: str, value: str) -> Received:
 def _has(service: str) -> bool:
     from moto.backends import list_of_moto_modules
 
-    module = {"lambda": "awslambda", "s3control": "s3control"}.get(service, service.replace("-", ""))
-    return module in set(list_of_moto_modules())
+    return _module(service) in set(list_of_moto_modules())
+
+
+def _module(service: str) -> Any:  # noqa: ANN401 - moto has a literal type of all its names
+    """Return moto's name of a service."""
+    return {"lambda": "awslambda"}.get(service, service.replace("-", ""))
 
 
 def _few_managed_policies() -> None:

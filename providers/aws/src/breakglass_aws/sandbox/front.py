@@ -12,7 +12,7 @@ from typing import Any
 
 from breakglass_aws.sandbox import additions, codes, faults, sts
 from breakglass_aws.sandbox.authority import Authority, Ruling
-from breakglass_aws.sandbox.backend import Answer, Moto, serialised, with_parameter
+from breakglass_aws.sandbox.backend import Answer, Moto, of_moto, serialised, with_parameter
 from breakglass_aws.sandbox.call import Call, Refusal
 from breakglass_aws.sandbox.credentials import Identity, Rejected, secret_of
 from breakglass_aws.sandbox.evaluator import PolicyError
@@ -97,6 +97,9 @@ class Front:
         except (Refusal, Vanished):
             raise
         except Exception as error:
+            said = of_moto(error)
+            if said is not None:
+                raise said from error
             traceback.print_exc(file=sys.stderr)
             raise Refusal("InternalFailure", f"the sandbox itself failed: {error!r}", 500) from error
 
@@ -179,13 +182,13 @@ class Front:
         watched = call.service in ("iam", "organizations")
         if watched:
             VIEWS.before(call)
+            if call.operation == "DeleteAccessKey":
+                remember(call.account, str(call.params.get("AccessKeyId")))
         try:
             return self._handled(call, received, understood, identity)
         finally:
             if watched:
                 VIEWS.after(call, time.time())
-                if call.operation == "CreateAccessKey":
-                    remember(call.account)
 
     def _handled(
         self, call: Call, received: Received, understood: Understood, identity: Identity | None

@@ -19,15 +19,17 @@ def user_key(key_id: str, now_s: float) -> tuple[str, Identity] | None:
     seen = VIEWS.access_key(key_id, now_s)
     if seen is None or seen.status != ACTIVE:
         return None
-    remember(seen.account)
+    remember(seen.account, key_id)
     secret = _SECRETS.get(key_id)
     return None if secret is None else (secret, user_identity(seen.account, seen.user, key_id))
 
 
-def remember(account: str) -> None:
-    """Keep the secrets of an account's keys as they are now."""
-    for key_id, key in list(iam_entities.backend(account).access_keys.items()):
-        _SECRETS.setdefault(key_id, key.secret_access_key)
+def remember(account: str, key_id: str) -> None:
+    """Keep the secret of a key that may be gone before it is out of force."""
+    if key_id not in _SECRETS:
+        key = iam_entities.backend(account).access_keys.get(key_id)
+        if key is not None:
+            _SECRETS[key_id] = key.secret_access_key
 
 
 def user_identity(account: str, name: str, key_id: str) -> Identity:

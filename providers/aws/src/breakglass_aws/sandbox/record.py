@@ -55,7 +55,7 @@ class Recorded:
     fault: str | None
     status: int
     answer: bytes = field(repr=False)
-    """The body of a write's answer, for `answers.elements`; empty for reads."""
+    """The body of a write's answer as it was sent; empty for reads. Holds what was secret in it."""
 
     def as_json(self) -> dict[str, Any]:
         """Return it as the control address tells it."""

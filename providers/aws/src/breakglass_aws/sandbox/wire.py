@@ -21,7 +21,7 @@ from breakglass_aws.sandbox.call import Refusal
 Environ = dict[str, Any]
 BY_SIGNING_NAME: Mapping[str, tuple[str, ...]] = {
     "apigateway": ("apigatewayv2", "apigateway"),
-    "bedrock": ("bedrock-agent-runtime", "bedrock-agent", "bedrock-runtime", "bedrock"),
+    "bedrock": ("bedrock-agent", "bedrock-agent-runtime", "bedrock-runtime", "bedrock"),
     "bedrock-agentcore": ("bedrock-agentcore", "bedrock-agentcore-control"),
     "access-analyzer": ("accessanalyzer",),
     "dynamodb": ("dynamodb", "dynamodbstreams"),
