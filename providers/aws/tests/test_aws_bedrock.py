@@ -29,9 +29,10 @@ def _alias(rig: Rig, agent: str, name: str, **more: str) -> str:
 
 
 def _invoke(rig: Rig, agent: str, alias: str) -> None:
-    rig.boto("bedrock-agent-runtime").invoke_agent(
+    answer = rig.boto("bedrock-agent-runtime").invoke_agent(
         agentId=agent, agentAliasId=alias, sessionId="s-1", inputText="go on"
     )
+    answer["completion"].close()
 
 
 def test_an_alias_rejects_invocations_and_comes_back_with_name_description_and_routing(rig: Rig) -> None:

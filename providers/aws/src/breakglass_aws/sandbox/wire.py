@@ -123,6 +123,9 @@ def services_of(signing_name: str, path: str) -> Iterable[str]:
     """Return the services, by botocore's names, that sign with this name."""
     if signing_name == "s3" and path.startswith("/v20180820/"):
         return ("s3control",)
+    if signing_name == "bedrock" and "/agentAliases/" in path:
+        # On AWS the host tells them apart; the control plane spells it in small letters.
+        return ("bedrock-agent-runtime",)
     return BY_SIGNING_NAME.get(signing_name, (signing_name,))
 
 
