@@ -96,7 +96,7 @@ def test_a_key_and_a_session_that_the_agent_made_are_followed(rig: Rig) -> None:
     iam.create_role(RoleName="shared", AssumeRolePolicyDocument=json.dumps(TRUST))
     iam.put_role_policy(RoleName="shared", PolicyName="all", PolicyDocument=json.dumps(ALL))
     arn = "arn:aws:iam::123456789012:role/shared"
-    session = rig.boto("sts", keys).assume_role(RoleArn=arn, RoleSessionName="s")["Credentials"]
+    session = rig.boto("sts", keys).assume_role(RoleArn=arn, RoleSessionName="seen")["Credentials"]
     rig.boto("sqs", session).create_queue(QueueName="by-session")
 
     state = collect(rig.provider(users=["bot"]))
@@ -211,7 +211,7 @@ def test_a_trail_without_validation_is_noted(rig: Rig) -> None:
     agent(rig)
     trail(rig)
 
-    notes = {one.what: one.reason for one in rig.provider(users=["bot"]).discover().not_touched}
+    notes = {one.resource: one.reason for one in rig.provider(users=["bot"]).discover().not_touched}
 
     assert "validation" in notes["trail org-trail"]
 

@@ -87,8 +87,8 @@ def _is_data(made: Call) -> bool:
 
 def _asked(call: Call) -> tuple[datetime, datetime, int, int]:
     now = datetime.now(UTC)
-    start = call.params.get("StartTime") or now - _KEPT
-    end = call.params.get("EndTime") or now
+    start = _moment(call.params.get("StartTime")) or now - _KEPT
+    end = _moment(call.params.get("EndTime")) or now
     if start > end:
         raise Refusal("InvalidTimeRangeException", "The start time must be before the end time")
     most = int(call.params.get("MaxResults") or PAGE)
@@ -98,6 +98,13 @@ def _asked(call: Call) -> tuple[datetime, datetime, int, int]:
     if not token.isdecimal():
         raise Refusal("InvalidNextTokenException", "The token is not valid")
     return max(start, now - _KEPT), end, most, int(token)
+
+
+def _moment(value: object) -> datetime | None:
+    """Return a moment in UTC: the parser leaves out the zone, or gives seconds since 1970."""
+    if isinstance(value, datetime):
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+    return datetime.fromtimestamp(float(value), UTC) if isinstance(value, int | float) else None
 
 
 def _item(recorded: Recorded, at: datetime) -> dict[str, Any]:
