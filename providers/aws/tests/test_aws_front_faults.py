@@ -158,11 +158,12 @@ def test_the_sandbox_ends_when_its_input_ends() -> None:
 def test_the_program_says_how_to_point_an_sdk_at_it_and_ends_quietly_on_a_signal() -> None:
     """The first line is the endpoint, for whoever starts it."""
     command = [sys.executable, "-I", "-m", "breakglass_aws.sandbox", "--port", "0"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:  # noqa: S603 - our own program
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
+        assert process.stderr is not None
         first = process.stdout.readline().strip()
         process.terminate()
-        rest, said = process.communicate(timeout=10)
+        rest, said = process.stdout.read(), process.stderr.read()
 
     assert first.startswith("http://127.0.0.1:")
     assert f"AWS_ENDPOINT_URL={first}" in rest
