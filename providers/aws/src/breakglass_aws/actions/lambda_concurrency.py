@@ -8,6 +8,7 @@ provisioned concurrency goes first. What runs already lives on: see ``aws.lambda
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 
 from breakglass.canon import Json
 from breakglass.errors import Gone
@@ -81,32 +82,29 @@ class StopConcurrency:
         name = str(resource.params["function"])
         try:
             answer = self._account.call("lambda", "get_function_concurrency", FunctionName=name)
-            objects: dict[str, Json] = {
-                RESERVED: {"executions": answer.get("ReservedConcurrentExecutions", ABSENT)}
-            }
-            for one in self._account.pages(
-                "lambda",
-                "list_provisioned_concurrency_configs",
-                "ProvisionedConcurrencyConfigs",
-                FunctionName=name,
-            ):
-                key = f"{_PROVISIONED}{qualifier_of(one['FunctionArn'])}"
-                objects[key] = {"executions": one["RequestedProvisionedConcurrentExecutions"]}
         except Gone:
             return State({})
+        objects: dict[str, Json] = {
+            RESERVED: {"executions": answer.get("ReservedConcurrentExecutions", ABSENT)}
+        }
+        for one in self._account.pages(
+            "lambda",
+            "list_provisioned_concurrency_configs",
+            "ProvisionedConcurrencyConfigs",
+            FunctionName=name,
+        ):
+            key = f"{_PROVISIONED}{qualifier_of(one['FunctionArn'])}"
+            objects[key] = {"executions": one["RequestedProvisionedConcurrentExecutions"]}
         return State(objects)
 
     def apply(self, resource: Resource, before: State, token: str) -> None:  # noqa: ARG002 - the API takes no token
         """Remove what is provisioned, then allow no invocation at all."""
         name = str(resource.params["function"])
-        try:
-            for key in before.objects:
-                if key.startswith(_PROVISIONED):
-                    self._unprovision(name, key.removeprefix(_PROVISIONED))
-            if RESERVED in before.objects and _number(before, RESERVED) != 0:
-                self._reserve(name, 0)
-        except Gone:
-            return
+        for key in before.objects:
+            if key.startswith(_PROVISIONED):
+                self._unprovision(name, key.removeprefix(_PROVISIONED))
+        if RESERVED in before.objects and _number(before, RESERVED) != 0:
+            self._reserve(name, 0)
 
     def judge(self, resource: Resource, state: State) -> Judgement:
         """Decide whether an invocation can start."""
@@ -159,9 +157,10 @@ class StopConcurrency:
         )
 
     def _unprovision(self, name: str, qualifier: str) -> None:
-        self._account.call(
-            "lambda", "delete_provisioned_concurrency_config", FunctionName=name, Qualifier=qualifier
-        )
+        with suppress(Gone):
+            self._account.call(
+                "lambda", "delete_provisioned_concurrency_config", FunctionName=name, Qualifier=qualifier
+            )
 
     def _provision(self, name: str, qualifier: str, number: Json) -> None:
         self._account.call(

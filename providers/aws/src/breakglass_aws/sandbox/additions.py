@@ -20,6 +20,7 @@ from breakglass_aws.sandbox import (
     lambda_additions,
     logs_additions,
     map_runs_additions,
+    metadata_additions,
     org_entities,
     org_invitations,
     platform,
@@ -59,6 +60,7 @@ HANDLERS: Mapping[tuple[str, str], Handler] = {
     **sso_additions.HANDLERS,
     **lambda_additions.HANDLERS,
     **map_runs_additions.HANDLERS,
+    **metadata_additions.HANDLERS,
 }
 """(service, operation) -> who answers in place of moto."""
 GUARDS: Mapping[tuple[str, str], tuple[Guard, ...]] = _together(
