@@ -205,7 +205,7 @@ class StopService:
 def _facts(service: Mapping[str, Any]) -> Json:
     return {
         "arn": service["serviceArn"],
-        "created": service["createdAt"].isoformat(),
+        "created": service["createdAt"].isoformat() if "createdAt" in service else "",
         "status": service["status"],
         "desired": int(service["desiredCount"]),
         "execute_command": bool(service.get("enableExecuteCommand", False)),
