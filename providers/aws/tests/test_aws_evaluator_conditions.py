@@ -79,8 +79,8 @@ SINGLE = [
     ("stringequals", "red", "red", True),
 ]
 ABSENT = [
-    # "If the key that you specify in a policy condition is not present in the request context, the values do not match
-    # and the condition is false" / of negated operators true
+    # "If the key that you specify in a policy condition is not present in the request context, the values do
+    # not match and the condition is false"; of negated operators true
     *((name, "x", False) for name in ("StringEquals", "StringLike", "StringEqualsIgnoreCase", "Bool")),
     ("NumericLessThan", "1", False),
     ("DateLessThan", "2026-11-20T00:00:00Z", False),
@@ -100,7 +100,8 @@ ABSENT = [
     # "Condition operator to check existence of condition keys"
     ("Null", "true", True),
     ("Null", "false", False),
-    # "Set operators": ForAllValues "also returns true if there are no context keys in the request", ForAnyValue false
+    # "Set operators": ForAllValues "also returns true if there are no context keys in the request", the other
+    # false
     ("ForAllValues:StringEquals", "x", True),
     ("ForAnyValue:StringEquals", "x", False),
     ("ForAnyValue:StringNotEquals", "x", False),
@@ -163,18 +164,18 @@ def test_what_nobody_documented_is_refused_loudly(operator: str, policy: str, gi
 @pytest.mark.parametrize(
     ("policy", "keys", "expected"),
     [
-        # "IAM policy elements: Variables and tags"
+        # IAM policy elements, "Variables and tags"
         ("${aws:username}", {"aws:username": "ada", "k": "ada"}, True),
         ("home/${aws:username}/*", {"aws:username": "ada", "k": "home/ada/x"}, True),
         ("home/${aws:username}/*", {"aws:username": "bob", "k": "home/ada/x"}, False),
         # a value's own wildcard is no wildcard
         ("home/${aws:username}/*", {"aws:username": "*", "k": "home/ada/x"}, False),
-        # "Specifying default values"
+        # default values
         ("${aws:PrincipalTag/team, 'nobody'}", {"k": "nobody"}, True),
         ("${aws:PrincipalTag/team, 'nobody'}", {"aws:principaltag/team": "red", "k": "red"}, True),
         # without a value: "effectively null. There is no equal or like value"
         ("${aws:username}", {"k": "${aws:username}"}, False),
-        # "Special characters": ${*} ${?} ${$}
+        # special characters
         ("a${*}", {"k": "a*"}, True),
         ("a${*}", {"k": "ab"}, False),
         ("${$}x", {"k": "$x"}, True),

@@ -1,4 +1,4 @@
-"""S3, CloudWatch Logs, CloudTrail: where things are written down."""
+"""S3, DynamoDB, CloudWatch Logs, CloudTrail: where things are written down."""
 
 from __future__ import annotations
 
@@ -170,4 +170,14 @@ CLOUDTRAIL = Table(
         "*": "DescribeTrails ListTrails LookupEvents ListEventDataStores ListPublicKeys",
     },
 )
-TABLES = {"s3": S3, "logs": LOGS, "cloudtrail": CLOUDTRAIL}
+DYNAMODB = Table(
+    "dynamodb",
+    {
+        "table/{TableName}": (
+            "CreateTable DeleteItem DeleteTable DescribeTable GetItem PutItem Query Scan"
+            " UpdateItem UpdateTable"
+        ),
+        "*": "ListTables DescribeLimits",
+    },
+)
+TABLES = {"dynamodb": DYNAMODB, "s3": S3, "logs": LOGS, "cloudtrail": CLOUDTRAIL}

@@ -2,8 +2,9 @@
 
 A template stands for an ARN of the service (``function:{FunctionName}``), or is a whole one (``arn:...``),
 or ``*``. ``{A}`` is a parameter, ``{A.B}`` one inside of another, ``{A|B}`` the first that is there,
-``{A=x}`` one with a default, ``{A:how}`` changed by one of `CHANGES`. A list gives several ARNs. A value that is an ARN
-already stands for the whole.
+``{A=x}`` one with a default, ``{A:how}`` changed by one of `CHANGES`. A list gives several ARNs. A value that
+is an ARN already stands for the whole.
+
 Source of all tables: Service Authorization Reference, "Actions, resources, and condition keys for ...",
 per service.
 """
