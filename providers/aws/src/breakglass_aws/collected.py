@@ -138,7 +138,7 @@ def judged(state: State) -> Judgement:
         return Judgement(Verdict.UNKNOWN, "not collected yet", Grade.NONE)
     if not state.complete:
         return Judgement(Verdict.UNKNOWN, f"left out: {state.note}", Grade.NONE)
-    items = [one for name, one in state.objects.items() if name != "collection" and isinstance(one, Mapping)]
+    items = [one for one in state.objects.values() if isinstance(one, Mapping) and "sha256" in one]
     size = sum(int(str(one["size"])) for one in items)
     words = f"{len(items)} pieces of evidence, {size} bytes, with digests"
     if any("bucket" in one for one in items):
