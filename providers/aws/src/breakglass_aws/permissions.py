@@ -39,17 +39,8 @@ _BY_POLICY = frozenset(
     {"iam:AttachRolePolicy", "iam:AttachUserPolicy", "iam:DetachRolePolicy", "iam:DetachUserPolicy"}
 )
 _BY_BOUNDARY = frozenset({"iam:PutRolePermissionsBoundary", "iam:PutUserPermissionsBoundary"})
-_PASSED_TO = {
-    "eks": "pods.eks.amazonaws.com",
-    "lambda": "lambda.amazonaws.com",
-    "scheduler": "scheduler.amazonaws.com",
-    "pipes": "pipes.amazonaws.com",
-    "states": "states.amazonaws.com",
-    "ecs": "ecs-tasks.amazonaws.com",
-    "ec2": "ec2.amazonaws.com",
-    "bedrock": "bedrock.amazonaws.com",
-}
-"""By the second part of an action's name: whom a role is handed to (iam:PassedToService)."""
+_PASSED_TO = {"eks": "pods.eks.amazonaws.com", "ecs": "ecs-tasks.amazonaws.com"}
+"""Whom a role is handed to (iam:PassedToService), where that is not called as its actions are."""
 
 
 def documents(purpose: str, reaches: Sequence[Reach]) -> Sequence[JsonObject]:
@@ -59,7 +50,7 @@ def documents(purpose: str, reaches: Sequence[Reach]) -> Sequence[JsonObject]:
     statements = _iam(wanted, policies, purpose) + _others(wanted)
     if "iam:PassRole" in wanted:
         statements.append(_pass_role(purpose))
-    statements.append(_statement("Never", "Deny", sorted(denied()), "*"))
+    statements.append(_statement("Never", "Deny", denied(), "*"))
     return [_document(statements)]
 
 
@@ -104,28 +95,24 @@ def _quarantine_policies(reaches: Sequence[Reach]) -> list[str]:
 def _iam(wanted: frozenset[str], policies: list[str], purpose: str) -> list[JsonObject]:
     """Return IAM's statements: attaching is bound to the policies that deny everything."""
     only: list[Json] = [*policies]
-    attach = _statement("AttachOnlyDenies", "Allow", sorted(wanted & _BY_POLICY), "*")
-    statements = [{**attach, "Condition": {"ArnEquals": {"iam:PolicyARN": only}}}]
-    boundaries = _statement("Boundaries", "Allow", sorted(wanted & _BY_BOUNDARY), "*")
-    if purpose == STOP:
-        # Restore puts back whatever boundary was there: no condition can name it ahead.
-        boundaries = {**boundaries, "Condition": {"ArnEquals": {"iam:PermissionsBoundary": only}}}
-    statements.append(boundaries)
+    attach: JsonObject = {"Condition": {"ArnEquals": {"iam:PolicyARN": only}}}
+    # Restore puts back whatever boundary was there: no condition can name it ahead.
+    bound: JsonObject = {"Condition": {"ArnEquals": {"iam:PermissionsBoundary": only}}}
     rest = {name for name in wanted if name.startswith("iam:")} - _BY_POLICY - _BY_BOUNDARY - {"iam:PassRole"}
     reads = {name for name in rest if name.startswith(("iam:Get", "iam:List", "iam:Simulate"))}
-    statements.append(_statement("IamReads", "Allow", sorted(reads), "*"))
-    for sid, resource, mark in (
-        ("Roles", "arn:*:iam::*:role/*", "Role"),
-        ("Users", "arn:*:iam::*:user/*", ""),
-    ):
-        names = sorted(name for name in rest - reads if (mark or "Role") in name) if mark else []
-        if not mark:
-            names = sorted(
-                name for name in rest - reads if "Role" not in name and "PolicyVersion" not in name
-            )
-        statements.append(_statement(sid, "Allow", names, resource))
-    versions = sorted(name for name in rest - reads if "PolicyVersion" in name)
-    statements.append(_statement("ClassSwitch", "Allow", versions, "arn:*:iam::*:policy/*"))
+    versions = {name for name in rest - reads if "PolicyVersion" in name}
+    roles = {name for name in rest - reads if "Role" in name}
+    statements: tuple[JsonObject, ...] = (
+        {**_statement("AttachOnlyDenies", "Allow", wanted & _BY_POLICY, "*"), **attach},
+        {
+            **_statement("Boundaries", "Allow", wanted & _BY_BOUNDARY, "*"),
+            **(bound if purpose == STOP else {}),
+        },
+        _statement("IamReads", "Allow", reads, "*"),
+        _statement("Roles", "Allow", roles, "arn:*:iam::*:role/*"),
+        _statement("Users", "Allow", rest - reads - versions - roles, "arn:*:iam::*:user/*"),
+        _statement("ClassSwitch", "Allow", versions, "arn:*:iam::*:policy/*"),
+    )
     return [one for one in statements if one["Action"]]
 
 
@@ -144,12 +131,12 @@ def _pass_role(purpose: str) -> JsonObject:
     """Return the right to hand a role back to the service that had it, and to no other."""
     kinds = {spec.name.split(".")[1] for spec in parts.SPECS if "iam:PassRole" in _of(spec, purpose)}
     statement = _statement("HandBackRoles", "Allow", ["iam:PassRole"], "arn:*:iam::*:role/*")
-    services: list[Json] = [*sorted({_PASSED_TO[kind] for kind in kinds})]
+    services: list[Json] = [*sorted({_PASSED_TO.get(kind, f"{kind}.amazonaws.com") for kind in kinds})]
     return {**statement, "Condition": {"StringEquals": {"iam:PassedToService": services}}}
 
 
 def _statement(sid: str, effect: str, actions: Iterable[str], resource: str) -> JsonObject:
-    listed: list[Json] = [*actions]
+    listed: list[Json] = [*sorted(actions)]
     return {"Sid": sid, "Effect": effect, "Action": listed, "Resource": resource}
 
 

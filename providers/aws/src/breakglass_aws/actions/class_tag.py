@@ -57,7 +57,7 @@ SPEC = ActionSpec(
     sources=(
         Source("settle", Authority.VENDOR_TEXT, "IAM User Guide: changes are not always immediately visible"),
         Source("effect", Authority.VENDOR_TEXT, "Organizations User Guide, SCP evaluation; aws:PrincipalTag"),
-        Source("undo", Authority.OWN_SANDBOX, "providers/aws/tests/test_aws_class_tag.py"),
+        Source("undo", Authority.OWN_SANDBOX, "providers/aws/tests/test_aws_class_scp.py"),
     ),
     service="iam",
 )
