@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from breakglass.canon import Json
 from breakglass.model.action import Grade, Verdict
 from breakglass.provider import Outcome
 from breakglass_aws.actions import agentcore_sessions, agentcore_tools
@@ -56,7 +57,8 @@ def test_every_active_session_of_a_tool_ends_on_all_pages(rig: Rig, kind: str) -
     sessions = [start(**{parameter: "research-AbCdEf1234"})["sessionId"] for _ in range(13)]
     getattr(data, f"stop_{kind}_session")(**{parameter: "research-AbCdEf1234"}, sessionId=sessions[0])
     key = "agent_browsers" if kind == "browser" else "agent_code_interpreters"
-    provider = rig.provider(**{key: ["research-AbCdEf1234"]})
+    named: dict[str, Json] = {key: ["research-AbCdEf1234"]}
+    provider = rig.provider(**named)
     found = proposal(provider, (BROWSER if kind == "browser" else INTERPRETER).name)
     action = provider.actions[found.action]
     seen = action.observe(found.target)

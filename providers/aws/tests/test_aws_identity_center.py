@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+from breakglass.canon import Json
 from breakglass.model.action import Verdict
 from breakglass.provider import Outcome
 from breakglass_aws.actions import identity_center
@@ -78,7 +79,7 @@ def test_other_permission_sets_of_the_user_are_doors(rig: Rig) -> None:
     instance, permission_set = _permission_set(rig, "agents")
     _, other = _permission_set(rig, "admins")
     gone = f"{permission_set[:-4]}0000"
-    entries = [f"{instance}#{one}#{USER}" for one in (permission_set, gone)]
+    entries: list[Json] = [f"{instance}#{one}#{USER}" for one in (permission_set, gone)]
     provider = rig.provider(permission_sets=entries)
 
     discovery = provider.discover()

@@ -17,6 +17,16 @@ READY = "PREPARED"
 DRAFT = "TSTALIASID"
 PAGE = 10
 """As many aliases as a page has where the caller names no number."""
+_SUMMARY = (
+    "agentAliasId",
+    "agentAliasName",
+    "description",
+    "routingConfiguration",
+    "agentAliasStatus",
+    "createdAt",
+    "updatedAt",
+    "aliasInvocationState",
+)
 _ALIASES: dict[tuple[str, str, str], dict[str, dict[str, Any]]] = {}
 """(account, region, agent) -> alias id -> alias."""
 _INVOKED: dict[str, int] = {}
@@ -61,9 +71,7 @@ def list_agent_aliases(call: Call) -> Mapping[str, Any]:
     agent = _agent(call)
     listed = list(_ALIASES.get((call.account, call.region, agent), {}).values())
     start, size = int(call.params.get("nextToken") or 0), int(call.params.get("maxResults") or PAGE)
-    keys = ("agentAliasId", "agentAliasName", "description", "routingConfiguration", "agentAliasStatus")
-    keys += ("createdAt", "updatedAt", "aliasInvocationState")
-    page = [{key: one[key] for key in keys if key in one} for one in listed[start : start + size]]
+    page = [{key: one[key] for key in _SUMMARY if key in one} for one in listed[start : start + size]]
     more = {"nextToken": str(start + size)} if start + size < len(listed) else {}
     return {"agentAliasSummaries": page, **more}
 
