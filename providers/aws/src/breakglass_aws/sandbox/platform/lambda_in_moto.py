@@ -22,9 +22,12 @@ def correct() -> None:
 
 
 def without_docker() -> None:
-    """Choose moto's backend without containers; a sandbox starts none."""
+    """Choose moto's backend without containers, for whoever asks for functions; a sandbox starts none."""
+    import moto.awslambda.models as functions_in_moto
+    from moto.awslambda_simple.models import lambda_simple_backends
     from moto.core.config import default_user_config
 
+    functions_in_moto.lambda_backends = lambda_simple_backends
     default_user_config["lambda"] = {"use_docker": False}
 
 
