@@ -13,7 +13,7 @@ from botocore import xform_name
 
 import breakglass_aws
 from breakglass_aws.sandbox.call import Call
-from breakglass_aws.sandbox.names import API_GATEWAY, names
+from breakglass_aws.sandbox.names import API_GATEWAY, checks, names
 from breakglass_aws.sandbox.tables import TABLES, NoRule
 from breakglass_aws.sandbox.tables.table import HOLE
 
@@ -132,6 +132,48 @@ def test_an_operation_asks_for_its_action_on_its_resource(
 ) -> None:
     """Names, partial ARNs and ARNs come to the same."""
     assert ((action,), (resource,)) == names(call(service, operation, params))
+
+
+@pytest.mark.parametrize(
+    ("service", "operation", "params", "actions"),
+    [
+        (
+            "s3",
+            "PutObject",
+            {"Bucket": "b", "Key": "k", "ObjectLockMode": "COMPLIANCE", "Tagging": "a=b"},
+            ["s3:PutObject", "s3:PutObjectRetention", "s3:PutObjectTagging"],
+        ),
+        (
+            "ec2",
+            "CreateSecurityGroup",
+            {
+                "GroupName": "g",
+                "VpcId": "vpc-1",
+                "TagSpecifications": [
+                    {"ResourceType": "security-group", "Tags": [{"Key": "a", "Value": "b"}]}
+                ],
+            },
+            ["ec2:CreateSecurityGroup", "ec2:CreateTags"],
+        ),
+        (
+            "iam",
+            "CreatePolicy",
+            {"PolicyName": "p", "Tags": [{"Key": "a", "Value": "b"}]},
+            ["iam:CreatePolicy", "iam:TagPolicy"],
+        ),
+        (
+            "scheduler",
+            "UpdateSchedule",
+            {"Name": "s", "Target": {"Arn": "a", "RoleArn": f"arn:aws:iam::{HERE}:role/r"}},
+            ["iam:PassRole", "scheduler:UpdateSchedule"],
+        ),
+    ],
+)
+def test_parts_of_a_call_need_permissions_of_their_own(
+    service: str, operation: str, params: Mapping[str, Any], actions: list[str]
+) -> None:
+    """Locks, tags and roles that are passed."""
+    assert actions == sorted({one.action for one in checks(call(service, operation, params))})
 
 
 @pytest.mark.parametrize(

@@ -235,7 +235,8 @@ CALLERS = st.sampled_from([ADA, ONE, FEDERATED])
 def test_an_explicit_deny_anywhere_wins(inputs: Inputs, who: Principal, place: str) -> None:
     """Whatever else is said."""
     held = getattr(inputs, place) or ()
-    denied = replace(inputs, **{place: (*held, NO) if place == "scps" else (*held, *NO)})
+    change: dict[str, Any] = {place: (*held, NO) if place == "scps" else (*held, *NO)}
+    denied = replace(inputs, **change)
 
     assert ask(who, denied).startswith("explicit_deny")
 
@@ -246,6 +247,7 @@ def test_taking_an_allow_away_never_allows_more(inputs: Inputs, who: Principal, 
     for place in ("identity", "boundary", "session", "resource"):
         held = getattr(inputs, place) or ()
         kept = tuple(one for n, one in enumerate(held) if n != at or one.statements[0].effect == "Deny")
-        fewer = replace(inputs, **{place: kept if getattr(inputs, place) is not None else None})
+        change: dict[str, Any] = {place: kept if getattr(inputs, place) is not None else None}
+        fewer = replace(inputs, **change)
         if ask(who, fewer).startswith("allowed"):
             assert ask(who, inputs).startswith("allowed")

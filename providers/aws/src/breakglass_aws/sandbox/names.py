@@ -51,6 +51,26 @@ PASSED_PROFILES = {
 }
 
 
+TAGGING: Mapping[tuple[str, str], str] = {
+    # tags at creation need the tagging action too (IAM User Guide "Controlling access during requests")
+    ("iam", "CreateRole"): "iam:TagRole",
+    ("iam", "CreateUser"): "iam:TagUser",
+    ("iam", "CreatePolicy"): "iam:TagPolicy",
+    ("lambda", "CreateFunction"): "lambda:TagResource",
+    ("sqs", "CreateQueue"): "sqs:TagQueue",
+    ("sns", "CreateTopic"): "sns:TagResource",
+    ("stepfunctions", "CreateStateMachine"): "states:TagResource",
+    ("events", "PutRule"): "events:TagResource",
+    ("secretsmanager", "CreateSecret"): "secretsmanager:TagResource",
+    ("kms", "CreateKey"): "kms:TagResource",
+    ("logs", "CreateLogGroup"): "logs:TagResource",
+    ("ecs", "RunTask"): "ecs:TagResource",
+    ("ecs", "CreateService"): "ecs:TagResource",
+    ("ecs", "RegisterTaskDefinition"): "ecs:TagResource",
+    ("organizations", "CreatePolicy"): "organizations:TagResource",
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Check:
     """One question to IAM; a call is allowed when all of its checks are."""
@@ -66,7 +86,7 @@ def checks(call: Call) -> tuple[Check, ...]:
     actions, resources = names(call)
     found = [Check(action, arn, request_keys(call, arn)) for action in actions for arn in resources]
     found += [Check(action, arn, request_keys(call, arn)) for action in _extras(call) for arn in resources]
-    return (*found, *_passed(call))
+    return (*found, *_tagged(call), *_passed(call))
 
 
 def names(call: Call) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -81,7 +101,18 @@ def names(call: Call) -> tuple[tuple[str, ...], tuple[str, ...]]:
 
 
 def _extras(call: Call) -> tuple[str, ...]:
-    return records.s3_extras(call) if call.service == "s3" else ()
+    if call.service == "s3":
+        return records.s3_extras(call)
+    tagging = TAGGING.get((call.service, call.operation))
+    return (tagging,) if tagging and (call.params.get("Tags") or call.params.get("tags")) else ()
+
+
+def _tagged(call: Call) -> Iterator[Check]:
+    """Give ec2:CreateTags for what EC2 tags as it makes it; it does so by CreateTags itself otherwise."""
+    kinds = flat(call.params.get("TagSpecifications"), ["ResourceType"]) if call.service == "ec2" else []
+    for kind in dict.fromkeys(kinds):
+        arn = f"arn:aws:ec2:{call.region}:{call.account}:{kind}/*"
+        yield Check("ec2:CreateTags", arn, {**request_keys(call, arn), "ec2:createaction": (call.operation,)})
 
 
 def _passed(call: Call) -> Iterator[Check]:
