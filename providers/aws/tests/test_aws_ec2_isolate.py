@@ -113,7 +113,7 @@ def test_two_instances_of_a_network_share_the_groups_until_the_last_is_restored(
     _, subnet, group = network(rig)
     bots = [instance(rig, subnet, group) for _ in range(2)]
     before = _described(rig)
-    provider = rig.provider(instances=bots)
+    provider = rig.provider(instances=[*bots])
     found = [one for one in provider.discover().proposals if one.action == ec2_isolate.SPEC.name]
     action = provider.actions[ec2_isolate.SPEC.name]
     priors = [close(action, one.target)[0] for one in found]

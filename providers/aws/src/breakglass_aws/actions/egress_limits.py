@@ -54,7 +54,8 @@ def _flows(account: Account, found: Found, target: ec2_instances.Target) -> Prop
         name=f"established flows of {target.key}",
         reason=(
             "flows through NAT, load balancers, PrivateLink or a transit gateway are always tracked: they"
-            " live on when the groups change, until they are idle (350 s to 5 days)"
+            " live on when the groups change, until they are idle (350 s to 5 days); so does an open session"
+            " of Session Manager, which no step ends (ssm TerminateSession does)"
         ),
         remedy="let the stop stop the instances (stop_instances), or close their subnets (nacl_subnets)",
         owner="",
