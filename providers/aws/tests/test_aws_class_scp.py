@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from breakglass.errors import ProviderError
+from breakglass.model.resource import Resource
 from breakglass.provider import Outcome
 from breakglass_aws.actions import class_scp, class_tag
 from breakglass_aws.found import Found
@@ -95,3 +96,26 @@ def test_a_class_tag_that_was_not_there_is_removed(rig: Rig) -> None:
     again, _ = close(action, target)
     iam.tag_role(RoleName="bot", Tags=[{"Key": "breakglass", "Value": "other"}])
     assert [*undo(action, target, again).objects.values()] == [Outcome.DRIFTED]
+
+
+def test_the_scps_text_comes_back_byte_for_byte(rig: Rig) -> None:
+    """And one that others changed since is left alone."""
+    organizations = rig.boto("organizations")
+    organizations.create_organization(FeatureSet="ALL")
+    root = organizations.list_roots()["Roots"][0]["Id"]
+    organizations.enable_policy_type(RootId=root, PolicyType="SERVICE_CONTROL_POLICY")
+    made = organizations.create_policy(
+        Name="agents", Description="x", Type="SERVICE_CONTROL_POLICY", Content=FULL
+    )
+    scp = made["Policy"]["PolicySummary"]["Id"]
+    action = rig.provider().actions[class_scp.SPEC.name]
+    target = Resource("aws-scp", scp, "the SCP", {"scp": scp, "principals": [BOT], "executor": EXECUTOR})
+
+    prior, _ = close(action, target)
+
+    assert BOT in str(action.observe(target).objects["content"])
+    assert [*undo(action, target, prior).objects.values()] == [Outcome.RESTORED]
+    assert action.observe(target).objects == {"content": FULL}
+    prior, _ = close(action, target)
+    organizations.update_policy(PolicyId=scp, Content=FULL.replace("Allow", "Deny"))
+    assert [*undo(action, target, prior).objects.values()] == [Outcome.DRIFTED]
