@@ -87,6 +87,13 @@ def test_a_request_that_was_changed_after_signing_is_refused(rig: Rig) -> None:
         assert _status(rig, url, body, signed_body=b"Action=ListUsers&Version=2010-05-08") == 403
 
 
+def test_a_parameter_that_is_given_twice_is_refused(rig: Rig) -> None:
+    """Nobody authorises one and carries out the other."""
+    body = b"Action=GetUser&Version=2010-05-08&UserName=a&UserName=b"
+
+    assert _status(rig, "/", body, signed_body=body) == 400
+
+
 def test_a_clock_that_is_off_by_more_than_a_quarter_of_an_hour_is_refused(rig: Rig) -> None:
     """An old request cannot be sent again for ever."""
     body = b"Action=ListUsers&Version=2010-05-08"

@@ -202,7 +202,13 @@ def _form(received: Received) -> Mapping[str, str]:
             if text
             else received.body.decode(errors="replace")
         )
-    return dict(parse_qsl(text, keep_blank_values=True)) if "Action=" in text else {}
+    if "Action=" not in text:
+        return {}
+    pairs = parse_qsl(text, keep_blank_values=True)
+    form = dict(pairs)
+    if len(form) != len(pairs):  # who authorises and who carries out must not read different ones
+        raise Refusal("MalformedQueryString", "a parameter is given twice")
+    return form
 
 
 @functools.cache
