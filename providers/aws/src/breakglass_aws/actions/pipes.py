@@ -42,7 +42,8 @@ SPEC = ActionSpec(
 )
 PIPE = "pipe"
 STOPPED = "STOPPED"
-_RAN = frozenset({"RUNNING", "STARTING"})
+_RUNNING = "RUNNING"
+"""The state that somebody wants; the current one may be on its way there, or have failed to get there."""
 _ON_ITS_WAY = frozenset({"STOPPING", "DELETING"})
 _WHAT = ("Arn", "CreationTime", "Source", "Target", "Enrichment", "RoleArn")
 
@@ -89,7 +90,7 @@ class StopPipe:
         was, current = fields(before.objects.get(PIPE)), fields(now.objects.get(PIPE))
         if not current or any(was.get(key) != current.get(key) for key in _WHAT):
             outcome = Outcome.DRIFTED
-        elif was["CurrentState"] not in _RAN or current["CurrentState"] in _RAN:
+        elif was["DesiredState"] != _RUNNING or current["DesiredState"] == _RUNNING:
             outcome = Outcome.ALREADY
         elif current["CurrentState"] != STOPPED:
             outcome = Outcome.DRIFTED

@@ -24,6 +24,7 @@ from breakglass_aws.sandbox import (
     org_entities,
     org_invitations,
     platform,
+    queue_corrections,
     quota_guards,
     resource_policies,
     simulate,
@@ -119,5 +120,9 @@ SETTINGS: Mapping[str, Callable[[Mapping[str, Any]], None]] = {
     **deploy_additions.SETTINGS,
 }
 """Key of the control verb `settings` -> who takes it, out of all that was sent."""
-STARTS: tuple[Callable[[str], None], ...] = (platform.start, *lambda_additions.STARTS)
+STARTS: tuple[Callable[[str], None], ...] = (
+    platform.start,
+    *lambda_additions.STARTS,
+    *queue_corrections.STARTS,
+)
 """Called once with the endpoint, before the first request."""
