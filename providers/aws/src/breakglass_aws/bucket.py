@@ -209,7 +209,7 @@ class Bucket:
                     ObjectLockMode=COMPLIANCE,
                     ObjectLockRetainUntilDate=until,
                 )
-                return str(answer["VersionId"])
+                return str(answer.get("VersionId") or "")  # none: it was not stored, whatever was answered
             except ProviderError as error:
                 if code_of(error) in _EXISTS:
                     return ""

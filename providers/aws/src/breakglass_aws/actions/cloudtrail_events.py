@@ -46,6 +46,8 @@ SPEC = ActionSpec(
         "cloudtrail:DescribeTrails",
         "cloudtrail:GetTrailStatus",
         "cloudtrail:LookupEvents",
+        "s3:GetBucketObjectLockConfiguration",
+        "s3:GetBucketVersioning",
         *BUCKET_PERMISSIONS,
     ),
     blast_radius="nothing: it only reads; other readers of LookupEvents share its two calls a second",
