@@ -94,3 +94,15 @@ def test_the_shared_browser_of_the_account_says_whom_it_hits(rig: Rig) -> None:
     step = next(one for one in discovery.proposals if one.action == BROWSER.name)
     assert "shared browser" in step.affects[0]
     assert "AgentCore browser gone-0123456789" in {one.resource for one in discovery.not_touched}
+
+
+def test_a_run_that_never_asked_knows_nothing_of_the_sessions(rig: Rig) -> None:
+    """No answer to a stop is neither contained nor open."""
+    runtime = make_runtime(rig)
+    provider = rig.provider(agent_runtimes=[runtime], runtime_sessions=[f"{runtime}#{invoke(rig, runtime)}"])
+    found = proposal(provider, agentcore_sessions.SPEC.name)
+    action = provider.actions[found.action]
+
+    judged = action.judge(found.target, action.observe(found.target))
+
+    assert (judged.verdict, judged.grade) == (Verdict.UNKNOWN, Grade.NONE)

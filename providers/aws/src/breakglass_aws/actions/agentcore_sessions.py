@@ -42,7 +42,7 @@ SPEC = ActionSpec(
         "bedrock-agentcore:ListAgentRuntimeEndpoints",
         "bedrock-agentcore:StopRuntimeSession",
     ),
-    undo_permissions=("bedrock-agentcore:ListAgentRuntimeEndpoints",),
+    undo_permissions=("bedrock-agentcore:GetAgentRuntime", "bedrock-agentcore:ListAgentRuntimeEndpoints"),
     blast_radius="what those sessions held in memory is lost",
     reversibility=Reversibility.NONE,
     undo="nothing: an ended session is started again by its caller",
@@ -108,7 +108,8 @@ class StopSessions:
         window_s = resource.params["window_s"]
         left = sorted(key for key, known in state.objects.items() if known == UNKNOWN)
         if left:
-            return Judgement(Verdict.NOT_CONTAINED, f"no answer yet for {', '.join(left)}", Grade.NONE)
+            # Not "not contained": a later run that never asked does not know whether they run.
+            return Judgement(Verdict.UNKNOWN, f"no answer yet for {', '.join(left)}", Grade.NONE)
         rest = f"sessions cannot be listed: one that nobody named may live {window_s} s more"
         return Judgement(Verdict.CONTAINED, f"{len(state.objects)} stops were answered; {rest}", Grade.NONE)
 
