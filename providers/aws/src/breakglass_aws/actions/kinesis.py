@@ -6,6 +6,7 @@ A consumer with enhanced fan-out has a policy of its own: all of them are closed
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 
 from breakglass.canon import Json, JsonObject
 from breakglass.errors import Gone
@@ -82,11 +83,13 @@ class DenyStream:
         arn = str(resource.params["stream"])
         try:
             objects: dict[str, Json] = {arn: self._policy(arn)}
-            consumers = self._account.pages("kinesis", "list_stream_consumers", "Consumers", StreamARN=arn)
-            for one in consumers:
-                objects[one["ConsumerARN"]] = self._policy(one["ConsumerARN"])
+            listed = self._account.pages("kinesis", "list_stream_consumers", "Consumers", StreamARN=arn)
+            consumers = [str(one["ConsumerARN"]) for one in listed]
         except Gone:
             return State({})
+        for one in consumers:
+            with suppress(Gone):  # this consumer alone was removed since
+                objects[one] = self._policy(one)
         return State(objects)
 
     def apply(self, resource: Resource, before: State, token: str) -> None:  # noqa: ARG002 - the API takes no token

@@ -8,6 +8,7 @@ stay behind. Express executions cannot be stopped; they live 300 s at most (Step
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 from breakglass.canon import Json
@@ -144,21 +145,17 @@ class StopExecutions:
     def _children(self, arn: str, running: list[str]) -> Iterator[Any]:
         """Yield the running children of map runs, of parents that run or were stopped just now."""
         for parent in [*running, *self._stopped_just_now(arn)]:
-            try:
-                runs = list(
-                    self._account.pages("stepfunctions", "list_map_runs", "mapRuns", executionArn=parent)
-                )
-            except Gone:
-                continue
-            for run in runs:
-                yield from self._account.pages(
-                    "stepfunctions",
-                    "list_executions",
-                    "executions",
-                    mapRunArn=run["mapRunArn"],
-                    statusFilter="RUNNING",
-                    maxResults=1000,
-                )
+            with suppress(Gone):  # it ended, and so did its map runs
+                runs = self._account.pages("stepfunctions", "list_map_runs", "mapRuns", executionArn=parent)
+                for run in list(runs):
+                    yield from self._account.pages(
+                        "stepfunctions",
+                        "list_executions",
+                        "executions",
+                        mapRunArn=run["mapRunArn"],
+                        statusFilter="RUNNING",
+                        maxResults=1000,
+                    )
 
     def _stopped_just_now(self, arn: str) -> Iterator[str]:
         """Yield those that were stopped lately; the listing has the newest first (ListExecutions)."""
