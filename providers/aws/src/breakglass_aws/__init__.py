@@ -10,6 +10,7 @@ from breakglass.errors import UsageError
 from breakglass.provider import AgentCloud, Card, Connection, Provider
 from breakglass_aws import parts
 from breakglass_aws.inventory import SETTINGS
+from breakglass_aws.mirror import MIRROR_SETTINGS, open_mirror
 from breakglass_aws.settings import complaints
 
 __all__ = ["CARD"]
@@ -58,5 +59,7 @@ CARD = Card(
     redirects=("AWS_ENDPOINT_URL*",),
     ignores=("AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_REGION", "AWS_DEFAULT_REGION", "AWS_ROLE_ARN"),
     cloud=_cloud,
+    mirror=open_mirror,
+    mirror_settings=MIRROR_SETTINGS,
     policy=_policy,
 )
