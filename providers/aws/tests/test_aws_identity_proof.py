@@ -126,3 +126,19 @@ def test_a_held_key_that_is_off_proves_its_own_death(rig: Rig) -> None:
     proof = _proof(action, target)
 
     assert (proof.verdict, proof.grade) == (Verdict.CONTAINED, Grade.REFUSED_AS_AGENT)
+
+
+def test_inside_the_visibility_delay_nothing_is_called_contained(rig: Rig) -> None:
+    """IAM said yes and the agent still works: the probe says so until its own call is refused."""
+    _with_session(rig)
+    action, target = planned(rig, deny_role.SPEC.name, ROLE, agent_credentials=HELD)
+    rig.sandbox.control("settings", {"visibility_delay_s": 1.5})
+    close(action, target)
+
+    first = _proof(action, target)
+    rig.sandbox.control("settings", {"visibility_delay_s": 0})
+    second = _proof(action, target)
+
+    assert first.verdict is Verdict.NOT_CONTAINED
+    assert "still works" in first.reason
+    assert (second.verdict, second.grade) == (Verdict.CONTAINED, Grade.REFUSED_AS_AGENT)

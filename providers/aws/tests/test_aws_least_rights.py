@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 from breakglass.model.action import Verdict
+from breakglass.testing.plans import _step
 from breakglass_aws.actions import class_switch, identities
 from breakglass_aws.actions.denial import DENY_ALL
 from breakglass_aws.found import Found
@@ -72,3 +74,23 @@ def test_the_printed_rights_are_enough_and_restore_needs_its_own(rig: Rig) -> No
 
     assert rig.sandbox.control("state")["iam"] == before
     assert class_switch.KEY in {step.key for step, _ in done}
+
+
+def test_preflight_finds_the_printed_rights_sufficient_and_sees_what_is_missing(rig: Rig) -> None:
+    """A right that holds under a condition is no false alarm; one that was left out is named."""
+    _, policy = _agent(rig)
+    _executor(rig, "stop")
+    stop = rig.provider(class_policy=policy)
+    proposals = identities.propose(account_of(stop), AGENT).proposals
+    steps = [
+        replace(_step(one.action), n=n, action=one.action, target=one.target)
+        for n, one in enumerate(proposals)
+    ]
+
+    assert [finding.message for finding in stop.preflight(steps) if not finding.ok] == []
+
+    deny = FREE.replace('"Allow","Action":"*"', '"Deny","Action":"iam:AttachRolePolicy"')
+    rig.boto("iam").put_user_policy(UserName="breakglass-stop", PolicyName="less", PolicyDocument=deny)
+    missing = [finding.message for finding in stop.preflight(steps) if not finding.ok]
+    assert missing
+    assert all("iam:AttachRolePolicy (explicitDeny)" in message for message in missing)

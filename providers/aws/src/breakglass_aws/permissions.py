@@ -7,7 +7,7 @@ denies are what a responder's role should never be able to do, whatever else it 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
 
 from breakglass.canon import Json, JsonObject
@@ -50,7 +50,7 @@ def documents(purpose: str, reaches: Sequence[Reach]) -> Sequence[JsonObject]:
     statements = _iam(wanted, policies, purpose) + _others(wanted)
     if "iam:PassRole" in wanted:
         statements.append(_pass_role(purpose))
-    statements.append(_statement("Never", "Deny", denied(), "*"))
+    statements.append(_statement("Never", "Deny", denied()))
     return [_document(statements)]
 
 
@@ -60,6 +60,16 @@ def needed(purpose: str) -> frozenset[str]:
     for spec in parts.SPECS:
         wanted.update(_of(spec, purpose))
     return frozenset(wanted - NEVER)
+
+
+def context(quarantine_policy: str) -> Mapping[str, str]:
+    """Return the condition keys under which these rights hold, for a simulation of them."""
+    handed = sorted(service for purpose in (STOP, RESTORE) for service in _handed_to(purpose))
+    return {
+        "iam:PolicyARN": quarantine_policy,
+        "iam:PermissionsBoundary": quarantine_policy,
+        **({"iam:PassedToService": handed[0]} if handed else {}),
+    }
 
 
 def denied() -> frozenset[str]:
@@ -103,15 +113,15 @@ def _iam(wanted: frozenset[str], policies: list[str], purpose: str) -> list[Json
     versions = {name for name in rest - reads if "PolicyVersion" in name}
     roles = {name for name in rest - reads if "Role" in name}
     statements: tuple[JsonObject, ...] = (
-        {**_statement("AttachOnlyDenies", "Allow", wanted & _BY_POLICY, "*"), **attach},
+        {**_statement("AttachOnlyDenies", "Allow", wanted & _BY_POLICY), **attach},
         {
-            **_statement("Boundaries", "Allow", wanted & _BY_BOUNDARY, "*"),
+            **_statement("Boundaries", "Allow", wanted & _BY_BOUNDARY),
             **(bound if purpose == STOP else {}),
         },
-        _statement("IamReads", "Allow", reads, "*"),
-        _statement("Roles", "Allow", roles, "arn:*:iam::*:role/*"),
-        _statement("Users", "Allow", rest - reads - versions - roles, "arn:*:iam::*:user/*"),
-        _statement("ClassSwitch", "Allow", versions, "arn:*:iam::*:policy/*"),
+        _statement("IamReads", "Allow", reads),
+        _statement("Roles", "Allow", roles),
+        _statement("Users", "Allow", rest - reads - versions - roles),
+        _statement("ClassSwitch", "Allow", versions),
     )
     return [one for one in statements if one["Action"]]
 
@@ -124,20 +134,25 @@ def _others(wanted: frozenset[str]) -> list[JsonObject]:
         if service != "iam":
             services.setdefault(service, []).append(action)
     sids = ("".join(part.title() for part in service.split("-")) for service in services)
-    return [_statement(sid, "Allow", names, "*") for sid, names in zip(sids, services.values(), strict=True)]
+    return [_statement(sid, "Allow", names) for sid, names in zip(sids, services.values(), strict=True)]
 
 
 def _pass_role(purpose: str) -> JsonObject:
     """Return the right to hand a role back to the service that had it, and to no other."""
-    kinds = {spec.name.split(".")[1] for spec in parts.SPECS if "iam:PassRole" in _of(spec, purpose)}
-    statement = _statement("HandBackRoles", "Allow", ["iam:PassRole"], "arn:*:iam::*:role/*")
-    services: list[Json] = [*sorted({_PASSED_TO.get(kind, f"{kind}.amazonaws.com") for kind in kinds})]
+    statement = _statement("HandBackRoles", "Allow", ["iam:PassRole"])
+    services: list[Json] = [*sorted(_handed_to(purpose))]
     return {**statement, "Condition": {"StringEquals": {"iam:PassedToService": services}}}
 
 
-def _statement(sid: str, effect: str, actions: Iterable[str], resource: str) -> JsonObject:
+def _handed_to(purpose: str) -> frozenset[str]:
+    kinds = {spec.name.split(".")[1] for spec in parts.SPECS if "iam:PassRole" in _of(spec, purpose)}
+    return frozenset(_PASSED_TO.get(kind, f"{kind}.amazonaws.com") for kind in kinds)
+
+
+def _statement(sid: str, effect: str, actions: Iterable[str]) -> JsonObject:
+    """Return one statement; each IAM action here is about one kind of resource, whose names change daily."""
     listed: list[Json] = [*sorted(actions)]
-    return {"Sid": sid, "Effect": effect, "Action": listed, "Resource": resource}
+    return {"Sid": sid, "Effect": effect, "Action": listed, "Resource": "*"}
 
 
 def _document(statements: Sequence[JsonObject]) -> JsonObject:

@@ -14,6 +14,7 @@ from breakglass.provider import Finding
 from breakglass_aws import parts
 from breakglass_aws.account import Account
 from breakglass_aws.caller import principal_of
+from breakglass_aws.permissions import context
 
 MOST_ACTIONS = 100
 """In one simulation; a response pages at 100 (IAM API reference, SimulatePrincipalPolicy)."""
@@ -65,6 +66,11 @@ def _decisions(account: Account, principal: str, actions: Sequence[str]) -> Mapp
         ProviderError: it does not answer, or the executor may not ask.
     """
     found: dict[str, str] = {}
+    # Without them, a right that holds under a condition alone would count as missing.
+    entries = [
+        {"ContextKeyName": key, "ContextKeyValues": [value], "ContextKeyType": "string"}
+        for key, value in context(account.settings.quarantine_policy).items()
+    ]
     for start in range(0, len(actions), MOST_ACTIONS):
         results = account.pages(
             "iam",
@@ -72,6 +78,7 @@ def _decisions(account: Account, principal: str, actions: Sequence[str]) -> Mapp
             "EvaluationResults",
             PolicySourceArn=_with_path(account, principal),
             ActionNames=list(actions[start : start + MOST_ACTIONS]),
+            ContextEntries=entries,
         )
         found |= {str(item["EvalActionName"]): str(item["EvalDecision"]) for item in results}
     return found
