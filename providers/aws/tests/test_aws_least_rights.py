@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from typing import Any
 
@@ -11,21 +10,11 @@ from breakglass.testing.plans import _step
 from breakglass_aws.actions import class_switch, identities
 from breakglass_aws.actions.denial import DENY_ALL
 from breakglass_aws.found import Found
-from breakglass_aws.permissions import documents, split
 from providers.aws.tests.identity_rig import FREE, TRUST, account_of, managed
+from providers.aws.tests.least_executor import give
 from providers.aws.tests.rig_aws import EXECUTOR, Rig, close, undo
 
 AGENT = Found({"users": ("bot",), "roles": ("bot",), "role_sessions": ("shared/bot",)})
-
-
-def _executor(rig: Rig, purpose: str) -> None:
-    """Let the executor be a user with the rights for one purpose alone."""
-    iam = rig.boto("iam")
-    name = f"breakglass-{purpose}"
-    iam.create_user(UserName=name)
-    for n, piece in enumerate(split(documents(purpose, ())[0])):
-        iam.attach_user_policy(UserName=name, PolicyArn=managed(iam, f"{name}-{n}", json.dumps(piece)))
-    rig.secrets.keep(EXECUTOR, iam.create_access_key(UserName=name)["AccessKey"])
 
 
 def _agent(rig: Rig) -> tuple[Any, str]:
@@ -48,7 +37,7 @@ def test_the_printed_rights_are_enough_and_restore_needs_its_own(rig: Rig) -> No
     """Each action of identities: contained, proven, and afterwards the state of IAM is as it was."""
     _, policy = _agent(rig)
     for purpose in ("stop", "restore"):
-        _executor(rig, purpose)
+        give(rig, (purpose,), f"breakglass-{purpose}")
         if purpose == "stop":
             rig.secrets.held["later"] = rig.secrets.held[EXECUTOR]
     rig.secrets.held[EXECUTOR], restorer = rig.secrets.held["later"], rig.secrets.held[EXECUTOR]
@@ -79,7 +68,7 @@ def test_the_printed_rights_are_enough_and_restore_needs_its_own(rig: Rig) -> No
 def test_preflight_finds_the_printed_rights_sufficient_and_sees_what_is_missing(rig: Rig) -> None:
     """A right that holds under a condition is no false alarm; one that was left out is named."""
     _, policy = _agent(rig)
-    _executor(rig, "stop")
+    give(rig, ("stop",), "breakglass-stop")
     stop = rig.provider(class_policy=policy)
     proposals = identities.propose(account_of(stop), AGENT).proposals
     steps = [
