@@ -24,8 +24,8 @@ from breakglass_aws.sandbox.process import start as start_sandbox
 EXECUTOR = "aws-executor"
 USER_KEYS = "aws-agent-user"
 ROLE_KEYS = "aws-agent-session"
-SETTLE_FACTOR = "0.1"
-VISIBILITY_DELAY_S = 0.3
+SETTLE_FACTOR = "0.02"
+VISIBILITY_DELAY_S = 0.1
 """An IAM change is seen so much later, so that the drill shows the race that it opens."""
 QUIET_S = 1.0
 

@@ -22,7 +22,13 @@ BUCKET = "rogue-incident-evidence"
 EXECUTOR = "breakglass-executor"
 SESSION = "rogue-in-use"
 ADMINISTRATOR = {"AccessKeyId": "AKIAADMINADMINADMIN0", "SecretAccessKey": "admin"}
-CHANNELS = (f"function/{FUNCTION}", f"execution/{MACHINE}", f"key/{USER}", f"session/{ROLE}")
+CHANNELS = (
+    f"function/{FUNCTION}",
+    f"execution/{MACHINE}",
+    f"key/{USER}",
+    f"session/{ROLE}/{SESSION}",
+    f"schedule/default/{SCHEDULE}",
+)
 _SERVICES = ("lambda", "states", "ec2", "scheduler", "ecs-tasks")
 _POLICY = {
     "Version": "2012-10-17",
@@ -70,6 +76,7 @@ def lay_out(sandbox: Sandbox) -> Layout:
     def admin(service: str) -> Any:  # noqa: ANN401 - boto3 has no types
         return client(sandbox.endpoint, service, ADMINISTRATOR)
 
+    sandbox.control("platform", {"minute_s": 1.0})
     role, keys = _identities(admin("iam"))
     queue = admin("sqs").create_queue(QueueName=QUEUE)["QueueUrl"]
     topic = admin("sns").create_topic(Name=TOPIC)["TopicArn"]
@@ -90,13 +97,12 @@ def lay_out(sandbox: Sandbox) -> Layout:
                 f"execution/{MACHINE}": [deed],
                 f"instance/{instance}": [deed],
             },
-            "minute_s": 1.0,
             "on": True,
             "open_flow": {"instance": instance},
         },
     )
     admin("stepfunctions").start_execution(
-        stateMachineArn=f"arn:aws:states:{REGION}:{ACCOUNT}:stateMachine:{MACHINE}", name="rogue-1"
+        stateMachineArn=f"arn:aws:states:{REGION}:{ACCOUNT}:stateMachine:{MACHINE}", name=MACHINE
     )
     admin("lambda").create_event_source_mapping(
         EventSourceArn=f"arn:aws:sqs:{REGION}:{ACCOUNT}:{QUEUE}", FunctionName=function
@@ -111,6 +117,7 @@ def lay_out(sandbox: Sandbox) -> Layout:
             "schedules": [SCHEDULE],
             "state_machines": [MACHINE],
             "instances": [instance],
+            "stop_instances": True,
             "log_groups": [f"/aws/lambda/{FUNCTION}"],
             "evidence_bucket": BUCKET,
             "evidence_days": "1",
@@ -169,7 +176,7 @@ def _work(admin: Any, role: str) -> str:  # noqa: ANN401 - boto3 has no types
         Runtime="python3.12",
         Handler="agent.handler",
         Code={"ZipFile": packed.getvalue()},
-        Timeout=60,
+        Timeout=3,
     )["FunctionArn"]
     logs = admin("logs")
     group = f"/aws/lambda/{FUNCTION}"
