@@ -119,7 +119,9 @@ class DisableSchedule:
         self._account.call("scheduler", "update_schedule", **sent, State=state)
 
     def _record(self, resource: Resource, live: Mapping[str, Any]) -> Json:
-        whole = {key: value for key, value in live.items() if key not in _MOVES}
+        # NONE is what a schedule has that says nothing of it (Scheduler API reference, CreateSchedule).
+        whole: dict[str, Any] = {"ActionAfterCompletion": "NONE"}
+        whole |= {key: value for key, value in live.items() if key not in _MOVES}
         target = dict(whole["Target"])
         for key in _SECRET:
             if key in target:

@@ -18,6 +18,7 @@ def correct() -> None:
     without_docker()
     _invocations()
     _concurrency()
+    _changes()
     _mappings()
 
 
@@ -61,6 +62,22 @@ def _concurrency() -> None:
         return answer
 
     LambdaFunction.get_code = get_code
+
+
+def _changes() -> None:
+    """Let a change move LastModified (Lambda API reference, FunctionConfiguration)."""
+    from moto.awslambda.models import LambdaFunction
+    from moto.core.utils import iso_8601_datetime_with_nanoseconds
+
+    for name in ("update_configuration", "update_function_code"):
+        changed = getattr(LambdaFunction, name)
+
+        def change(self: Any, given: Any, changed: Any = changed) -> Any:  # noqa: ANN401 - moto's
+            answer = changed(self, given)
+            self.last_modified = iso_8601_datetime_with_nanoseconds()
+            return {**answer, "LastModified": self.last_modified} if isinstance(answer, dict) else answer
+
+        setattr(LambdaFunction, name, change)
 
 
 def _mappings() -> None:

@@ -80,7 +80,9 @@ def schedules() -> dict[str, Any]:
     return {
         place: {
             one.arn: {
-                name: plain(value) for name, value in one.to_dict().items() if name not in dates and value
+                name: plain(value)
+                for name, value in {"ActionAfterCompletion": "NONE", **one.to_dict()}.items()
+                if name not in dates and value
             }
             for group in by(backend.schedule_groups.values(), "name")
             for one in by(group.schedules.values(), "name")
