@@ -81,8 +81,8 @@ def schedules() -> dict[str, Any]:
         place: {
             one.arn: {
                 name: plain(value)
-                for name, value in {"ActionAfterCompletion": "NONE", **one.to_dict()}.items()
-                if name not in dates and value
+                for name, value in one.to_dict().items()
+                if name not in dates and value and (name, value) != ("ActionAfterCompletion", "NONE")
             }
             for group in by(backend.schedule_groups.values(), "name")
             for one in by(group.schedules.values(), "name")
