@@ -98,6 +98,7 @@ class Rig:
 def proposal(provider: AwsProvider, action: str) -> Proposal:
     """Return the one proposal of an action."""
     found = [one for one in provider.discover().proposals if one.action == action]
+    provider.preflight(())  # as planning ends: from now on everything is read afresh
     assert len(found) == 1, f"{action}: {[one.key for one in found]}"
     return found[0]
 

@@ -9,8 +9,10 @@ from typing import Any, TypeVar, cast
 from breakglass.errors import Denied, ProviderError, Unreachable
 from breakglass.model.action import ActionSpec
 from breakglass.provider import Connection
+from breakglass_aws.bulk import Bulk
 from breakglass_aws.executor import Executor, Keys, client_config, keys_session
 from breakglass_aws.pace import Pace
+from breakglass_aws.recent import AGE_S, Recent
 from breakglass_aws.refusals import CredentialsExpired, is_write, translate
 from breakglass_aws.settings import AwsSettings
 
@@ -19,6 +21,8 @@ T = TypeVar("T")
 GLOBAL = {"aws": "us-east-1", "aws-cn": "cn-north-1", "aws-us-gov": "us-gov-west-1"}
 """The region of services that have but one control plane (AWS General Reference, "Global services")."""
 _GLOBAL_SERVICES = frozenset({"iam", "organizations"})
+IAM_PAGE = 1000
+"""The most that IAM gives at once, where it gives 100 when not asked (IAM API reference, MaxItems)."""
 _MAX_PAGES = 100_000
 
 
@@ -30,6 +34,8 @@ class Account:
         self.settings = settings
         self.connection = connection
         self._executor = executor
+        self.bulk = Bulk(connection.clock)
+        self.recent = Recent(connection.clock, AGE_S * min(1.0, settings.settle_factor))
         self._pace = Pace(connection.clock)
         self._clients: dict[tuple[str, str], Any] = {}
         self._gate = threading.Lock()
@@ -75,6 +81,10 @@ class Account:
         """
         client = self._client(service, region)
         name = _operation(client, operation)
+        if is_write(name):
+            self.bulk.changed()
+            if name.endswith("PolicyVersion"):
+                self.recent.forget()
         self._pace.wait(service, write=is_write(name))
         return self._made(
             lambda: cast("Answer", getattr(client, operation)(**params)), name, f"{service}:{name}"
@@ -96,6 +106,8 @@ class Account:
         if not client.can_paginate(operation):
             yield self.call(service, operation, **params)
             return
+        if service == "iam":
+            params.setdefault("PaginationConfig", {"PageSize": IAM_PAGE})
         pages = iter(client.get_paginator(operation).paginate(**params))
         for _ in range(_MAX_PAGES):
             self._pace.wait(service, write=False)

@@ -52,6 +52,7 @@ class AwsProvider:
 
     def preflight(self, steps: Sequence[Step]) -> Sequence[Finding]:
         """Ask the platform's evaluator whether the executor may do each step, and refuse its own branch."""
+        self._account.bulk.end()
         return preflight(self._account, self._caller, steps)
 
     def close(self) -> None:

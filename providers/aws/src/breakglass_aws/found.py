@@ -9,6 +9,15 @@ INVENTORY = "named in the inventory"
 
 
 @dataclass(frozen=True, slots=True)
+class Known:
+    """A user or role that exists."""
+
+    arn: str
+    id: str
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
 class Found:
     """Names by the inventory's own keys (``users``, ``functions`` ...), each once, with how it was found."""
 
@@ -17,6 +26,9 @@ class Found:
     """(key, name) -> why it counts as the agent's, where that is not the inventory."""
     shared: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Role name -> who else uses that role: functions, task definitions, profiles; the blast radius."""
+
+    known: Mapping[str, Known] = field(default_factory=dict)
+    """``user/NAME`` or ``role/NAME`` -> what this discovery's one listing says of it."""
 
     def of(self, key: str) -> tuple[str, ...]:
         """Return the names under one key of the inventory."""

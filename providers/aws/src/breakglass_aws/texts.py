@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import unquote
 
 _KEPT = "PolicyTexts"
+_DETAILS = "PolicyTextsOfDetails"
 _DOCUMENTS = ("AssumeRolePolicyDocument", "PolicyDocument", "Document")
 _HOLDERS = ("Role", "PolicyVersion")
 
@@ -28,9 +29,31 @@ def document_text(answer: Mapping[str, Any], key: str) -> str:
     return str(answer["ResponseMetadata"][_KEPT][key])
 
 
+def detail_texts(answer: Mapping[str, Any]) -> Mapping[str, Mapping[str, str]]:
+    """Return the texts of one page of GetAccountAuthorizationDetails.
+
+    By ``Role/NAME`` or ``User/NAME``: the inline policies by name, and under the empty name the trust policy.
+    """
+    kept: Mapping[str, Mapping[str, str]] = answer["ResponseMetadata"].get(_DETAILS, {})
+    return kept
+
+
 def _keep(parsed: dict[str, Any], **_: object) -> None:
     texts: dict[str, str] = {}
     for holder in (parsed, *(parsed.get(name) or {} for name in _HOLDERS)):
         texts |= {key: unquote(holder[key]) for key in _DOCUMENTS if isinstance(holder.get(key), str)}
     if texts:
         parsed["ResponseMetadata"][_KEPT] = texts
+    if details := {**_details("Role", parsed), **_details("User", parsed)}:
+        parsed["ResponseMetadata"][_DETAILS] = details
+
+
+def _details(kind: str, parsed: Mapping[str, Any]) -> dict[str, dict[str, str]]:
+    found: dict[str, dict[str, str]] = {}
+    for item in parsed.get(f"{kind}DetailList") or ():
+        inline = item.get(f"{kind}PolicyList") or ()
+        documents = {one["PolicyName"]: one.get("PolicyDocument") for one in inline}
+        documents[""] = item.get("AssumeRolePolicyDocument")
+        texts = {name: unquote(text) for name, text in documents.items() if isinstance(text, str)}
+        found[f"{kind}/{item[f'{kind}Name']}"] = texts
+    return found

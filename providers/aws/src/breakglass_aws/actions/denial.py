@@ -62,7 +62,7 @@ def as_list(value: object) -> list[object]:
 
 
 def managed_policy_denies(account: Account, arn: str) -> bool:
-    """Return whether a managed policy denies everything now.
+    """Return whether a managed policy denies everything now, or did less than a second ago.
 
     AWS's own cannot be changed by anybody in the account; a customer's can, by an agent that may call IAM.
 
@@ -71,6 +71,10 @@ def managed_policy_denies(account: Account, arn: str) -> bool:
     """
     if arn.split(":")[4] == "aws":
         return arn.endswith(":policy/AWSDenyAll")
+    return account.recent.ask(arn, lambda: _default_denies(account, arn))
+
+
+def _default_denies(account: Account, arn: str) -> bool:
     try:
         version = account.call("iam", "get_policy", PolicyArn=arn)["Policy"]["DefaultVersionId"]
         return version_denies(account, arn, str(version))

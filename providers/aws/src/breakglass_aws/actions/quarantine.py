@@ -7,7 +7,7 @@ replaced by one of the same name is another container, and the new one gets its 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from breakglass.canon import Json, JsonObject
@@ -21,6 +21,8 @@ from breakglass_aws.texts import document_text
 
 INLINE_NAME = "breakglass-quarantine"
 ATTACHED, BOUNDARY, INLINE, POLICY = "attached", "boundary", "inline", "policy"
+CLASS = "class"
+"""Whether the class policy is attached and denies everything: then nothing more is needed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,22 +51,41 @@ class Quarantine:
 
     def observe(self, resource: Resource) -> State:
         """Read the three slots; a principal that is gone has none."""
+        known = self._account.bulk.entity(f"{self._kind.word}/{resource.params[self._kind.word]}")
         try:
+            if known is not None:
+                boundary, inline = known.boundary, known.inline.get(INLINE_NAME)
+                return self._state(resource, known.id, known.attached, boundary, lambda: inline)
             found = self._call("get_{}", resource)[self._kind.title]
-            unique = str(found[f"{self._kind.title}Id"])
-            policy = str(resource.params["policy"])
-            attached = sorted(self._attached(resource))
             boundary = found.get("PermissionsBoundary", {}).get("PermissionsBoundaryArn")
-            denies = managed_policy_denies(self._account, policy)
-            objects: dict[str, Json] = {
-                f"{unique} {ATTACHED}": [*attached],
-                f"{unique} {BOUNDARY}": boundary,
-                f"{unique} {POLICY}": denies,
-            }
-            if not (denies and policy in {*attached, boundary}):
-                objects[f"{unique} {INLINE}"] = self._inline(resource)
+            attached = sorted(self._attached(resource))
+            unique = str(found[f"{self._kind.title}Id"])
+            return self._state(resource, unique, attached, boundary, lambda: self._inline(resource))
         except Gone:
             return State({})
+
+    def _state(
+        self,
+        resource: Resource,
+        unique: str,
+        attached: Sequence[str],
+        boundary: str | None,
+        inline: Callable[[], str | None],
+    ) -> State:
+        """Join what was read; the inline policy is asked for only where it matters."""
+        policy, by_class = str(resource.params["policy"]), str(resource.params.get("class_policy") or "")
+        denies = managed_policy_denies(self._account, policy)
+        objects: dict[str, Json] = {
+            f"{unique} {ATTACHED}": [*attached],
+            f"{unique} {BOUNDARY}": boundary,
+            f"{unique} {POLICY}": denies,
+        }
+        if by_class:
+            carried = by_class in attached
+            objects[f"{unique} {CLASS}"] = carried and managed_policy_denies(self._account, by_class)
+        denied = objects.get(f"{unique} {CLASS}") is True or (denies and policy in {*attached, boundary})
+        if not denied:
+            objects[f"{unique} {INLINE}"] = inline()
         return State(objects)
 
     def apply(self, resource: Resource, before: State) -> None:
@@ -103,6 +124,9 @@ class Quarantine:
             return Judgement(Verdict.CONTAINED, f"{resource.label} does not exist any more")
         slots, policy = _slots(state), str(resource.params["policy"])
         attached, boundary, inline = slots[ATTACHED], slots[BOUNDARY], slots.get(INLINE)
+        if slots.get(CLASS) is True:
+            by_class = resource.params["class_policy"]
+            return Judgement(Verdict.CONTAINED, f"denied everything by its class policy {by_class}")
         if slots[POLICY] is True and isinstance(attached, list) and policy in attached:
             return Judgement(Verdict.CONTAINED, f"denied everything by the attached policy {policy}")
         if slots[POLICY] is True and boundary == policy:
@@ -120,7 +144,7 @@ class Quarantine:
             unique, _, slot = key.partition(" ")
             if unique != planned or f"{unique} {ATTACHED}" not in objects:
                 outcomes[key] = Outcome.DRIFTED
-            elif slot == POLICY:
+            elif slot in {POLICY, CLASS}:
                 outcomes[key] = Outcome.ALREADY
             else:
                 try:

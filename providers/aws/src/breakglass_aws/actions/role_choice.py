@@ -39,7 +39,7 @@ def propose(account: Account, found: Found, caller: str) -> Proposed:
     sessions = _sessions(found)
     proposed, denied = Proposed(), set[str]()
     for named in found.of("roles"):
-        role = _read(account, named)
+        role = _read(account, found, named)
         if isinstance(role, NotTouched):
             proposed = proposed.plus(Proposed(not_touched=(role,)))
         elif (why := _untouchable(role, caller)) is not None:
@@ -54,8 +54,10 @@ def propose(account: Account, found: Found, caller: str) -> Proposed:
     return proposed
 
 
-def _read(account: Account, named: str) -> _Role | NotTouched:
+def _read(account: Account, found: Found, named: str) -> _Role | NotTouched:
     name = named.rpartition("/")[2]
+    if (known := found.known.get(f"role/{name}")) is not None:
+        return _Role(name, known.arn, known.id, known.path)
     try:
         role: Mapping[str, Any] = account.call("iam", "get_role", RoleName=name)["Role"]
     except Gone:
@@ -149,7 +151,7 @@ def _sessions(found: Found) -> Mapping[str, list[str]]:
 def _session_step(
     account: Account, found: Found, name: str, sessions: Sequence[str], caller: str
 ) -> Proposed:
-    role = _read(account, name)
+    role = _read(account, found, name)
     if isinstance(role, NotTouched):
         return Proposed(not_touched=(role,))
     if (why := _untouchable(role, caller)) is not None:

@@ -19,17 +19,24 @@ def propose(account: Account, found: Found, caller: str) -> Proposed:
     for named in found.of("users"):
         name = named.rpartition("/")[2]
         try:
-            user = account.call("iam", "get_user", UserName=name)["User"]
+            arn, unique = _read(account, found, name)
         except Gone:
             gone = NotTouched(f"user/{name}", f"there is no such user in account {account.id}")
             proposed = proposed.plus(Proposed(not_touched=(gone,)))
             continue
-        arn, unique = str(user["Arn"]), str(user["UserId"])
         if arn == caller:
             proposed = proposed.plus(_own(name))
         else:
             proposed = proposed.plus(_steps(account, found, name, arn, unique))
     return proposed
+
+
+def _read(account: Account, found: Found, name: str) -> tuple[str, str]:
+    """Return a user's ARN and unique id. Raises Gone: there is none."""
+    if (known := found.known.get(f"user/{name}")) is not None:
+        return known.arn, known.id
+    user = account.call("iam", "get_user", UserName=name)["User"]
+    return str(user["Arn"]), str(user["UserId"])
 
 
 def _own(name: str) -> Proposed:

@@ -15,7 +15,7 @@ from breakglass_aws.discover import tags
 from breakglass_aws.discover.made import Made, made_by
 from breakglass_aws.discover.principals import Principal, every_principal, new_friends, unexplained
 from breakglass_aws.discover.sharers import sharers
-from breakglass_aws.found import Found
+from breakglass_aws.found import Found, Known
 from breakglass_aws.inventory import SETTINGS
 
 T = TypeVar("T")
@@ -39,7 +39,7 @@ class _Gathering:
     def add(self, key: str, name: str, origin: str) -> None:
         """Count a name as the agent's; one that is known keeps its first origin."""
         known = self.names.setdefault(key, [])
-        if not any(_same(key, name, other) for other in known):
+        if name not in known and not any(_same(key, name, other) for other in known):
             known.append(name)
             self.origins[key, name] = origin
 
@@ -83,7 +83,11 @@ def gather(account: Account) -> Gathered:
         NotTouched(arn, f"{tags.ORIGIN}, and no action is about such a resource") for arn in unknown
     ]
     return Gathered(
-        replace(gathering.found(), shared=shared),
+        replace(
+            gathering.found(),
+            shared=shared,
+            known={one.short: Known(one.arn, one.id, one.path) for one in principals},
+        ),
         Proposed((), tuple(doors), tuple(not_touched), tuple(gathering.incomplete)),
     )
 

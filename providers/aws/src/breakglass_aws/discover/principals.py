@@ -9,7 +9,9 @@ from typing import Any
 
 from breakglass.clock import Instant
 from breakglass_aws.account import Account
+from breakglass_aws.bulk import Entity, entity
 from breakglass_aws.discover.tags import TAG
+from breakglass_aws.texts import detail_texts
 
 SERVICE_PATHS = ("/aws-service-role/", "/aws-reserved/")
 
@@ -43,9 +45,15 @@ def every_principal(account: Account) -> Sequence[Principal]:
         ProviderError: the listing failed.
     """
     found: list[Principal] = []
+    entities: dict[str, Entity] = {}
+    began_s = account.connection.clock.monotonic_s()
     for page in account.each_page("iam", "get_account_authorization_details", Filter=["User", "Role"]):
-        found += [_principal("users", item, account) for item in page.get("UserDetailList") or ()]
-        found += [_principal("roles", item, account) for item in page.get("RoleDetailList") or ()]
+        texts = detail_texts(page)
+        for key, kind in (("users", "User"), ("roles", "Role")):
+            items = page.get(f"{kind}DetailList") or ()
+            found += [_principal(key, item, account) for item in items]
+            entities |= dict(entity(kind, item, texts) for item in items)
+    account.bulk.keep(entities, began_s)
     return found
 
 
