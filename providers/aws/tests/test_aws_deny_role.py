@@ -15,6 +15,7 @@ from breakglass.provider import Action, Outcome
 from breakglass_aws.actions import deny_role
 from breakglass_aws.found import Found
 from breakglass_aws.settings import AWS_DENY_ALL
+from providers.aws.tests import least_executor
 from providers.aws.tests.identity_rig import TRUST, fill_slots, managed, planned
 from providers.aws.tests.rig_aws import Rig, close, undo
 
@@ -97,6 +98,7 @@ def test_a_customers_policy_that_denies_everything_is_used(rig: Rig) -> None:
     iam = _role(rig)
     deny = '{"Version":"2012-10-17","Statement":{"Effect":"Deny","Action":["*"],"Resource":["*"]}}'
     own = iam.create_policy(PolicyName="own", PolicyDocument=deny)["Policy"]["Arn"]
+    least_executor.give(rig, name="executor-of-this-kit", settings={"quarantine_policy": own})
     action, target = _planned(rig, quarantine_policy=own)
 
     close(action, target)

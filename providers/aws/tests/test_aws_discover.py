@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from dataclasses import replace
 
 from breakglass.clock import Instant, SystemClock
@@ -49,12 +50,11 @@ def test_what_carries_the_agents_tag_is_the_agents(rig: Rig) -> None:
 
 def test_a_role_made_since_the_harm_began_that_trusts_the_agent_is_the_agents(rig: Rig) -> None:
     """And one that was made by nobody knows whom is a door, not silence."""
+    rig.sandbox.control("settings", {"trail_delay_s": 300})
     iam = rig.boto("iam")
     arn = iam.create_user(UserName="bot")["User"]["Arn"]
     iam.create_role(RoleName="old-friend", AssumeRolePolicyDocument=trust(AWS=arn))
     since = SystemClock().now().plus(1)
-    import time
-
     time.sleep(2.1)
     iam.create_role(RoleName="getaway", AssumeRolePolicyDocument=trust(AWS=arn))
     iam.create_role(RoleName="stranger", AssumeRolePolicyDocument=trust(Service="ec2.amazonaws.com"))
@@ -95,3 +95,37 @@ def test_the_sandboxs_endpoint_is_part_of_what_is_signed(rig: Rig) -> None:
     found: Discovery = discover(rig.provider(users=["bot"])._account)  # noqa: SLF001 - discovery's own input
 
     assert found.endpoints == (f"{rig.sandbox.endpoint} (settle times x 0.01)",)
+
+
+def test_what_the_agent_made_is_the_agents_and_a_key_on_another_user_is_a_door(rig: Rig) -> None:
+    """CloudTrail tells who made it, who was assumed, and what an administrator made meanwhile."""
+    iam = rig.boto("iam")
+    iam.create_user(UserName="bot")
+    iam.create_user(UserName="innocent")
+    allowed = '{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"*","Resource":"*"}}'
+    iam.put_user_policy(UserName="bot", PolicyName="all", PolicyDocument=allowed)
+    agent = rig.boto("iam", iam.create_access_key(UserName="bot")["AccessKey"])
+    agent.create_user(UserName="copy")
+    agent.create_access_key(UserName="innocent")
+    iam.create_user(UserName="colleague")
+
+    seen = gathered(rig.provider(users=["bot"]), SystemClock().now().plus(-60))
+
+    assert seen.found.of("users") == ("bot", "copy")
+    assert "made by the agent (CreateUser" in seen.found.origin("users", "copy")
+    doors = {one.door.name: one.door.verdict for one in seen.proposed.doors}
+    assert [verdict for name, verdict in doors.items() if "of user innocent" in name] == ["not_contained"]
+    assert not [name for name in doors if "colleague" in name]
+
+
+def test_a_listing_that_fails_makes_the_plan_incomplete(rig: Rig) -> None:
+    """What could not be read may hold the agent's: the plan says which listing it was."""
+    rig.boto("iam").create_user(UserName="bot")
+    provider = rig.provider(users=["bot"])
+    rig.sandbox.control(
+        "faults", {"faults": [{"service": "lambda", "operation": "ListFunctions", "answer": "error-500"}]}
+    )
+
+    found = discover(provider._account)  # noqa: SLF001 - discovery's own input
+
+    assert [line for line in found.incomplete if "functions" in line]

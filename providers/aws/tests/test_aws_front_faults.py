@@ -70,7 +70,7 @@ def test_a_dropped_call_has_had_its_effect(rig: Rig) -> None:
 
     with pytest.raises(ConnectionClosedError):
         once(rig, "iam").create_user(UserName="bot")
-    assert [one["UserName"] for one in once(rig, "iam").list_users()["Users"]] == ["bot"]
+    assert "bot" in [one["UserName"] for one in once(rig, "iam").list_users()["Users"]]
 
 
 def test_a_hanging_call_is_let_go_by_new_orders_and_has_no_effect(rig: Rig) -> None:
@@ -84,7 +84,7 @@ def test_a_hanging_call_is_let_go_by_new_orders_and_has_no_effect(rig: Rig) -> N
     with pytest.raises(ReadTimeoutError):
         once(rig, "iam", read_timeout=0.2).create_user(UserName="bot")
     rig.sandbox.control("faults", {"faults": []})
-    assert once(rig, "iam").list_users()["Users"] == []
+    assert "bot" not in [one["UserName"] for one in once(rig, "iam").list_users()["Users"]]
 
 
 @pytest.mark.parametrize(

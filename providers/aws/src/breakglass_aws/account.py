@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeVar, cast
 
-from breakglass.errors import Denied, ProviderError, Unreachable
+from breakglass.errors import Denied, ProviderError, Throttled, Unreachable
 from breakglass.model.action import ActionSpec
 from breakglass.provider import Connection
 from breakglass_aws.bulk import Bulk
@@ -85,7 +85,7 @@ class Account:
             self.bulk.changed()
             if name.endswith("PolicyVersion"):
                 self.recent.forget()
-        self._pace.wait(service, write=is_write(name))
+        self._pace.wait(service, name)
         return self._made(
             lambda: cast("Answer", getattr(client, operation)(**params)), name, f"{service}:{name}"
         )
@@ -110,7 +110,7 @@ class Account:
             params.setdefault("PaginationConfig", {"PageSize": IAM_PAGE})
         pages = iter(client.get_paginator(operation).paginate(**params))
         for _ in range(_MAX_PAGES):
-            self._pace.wait(service, write=False)
+            self._pace.wait(service, name)
             page: Answer | None = self._made(lambda: next(pages, None), name, f"{service}:{name}")
             if page is None:
                 return
@@ -187,11 +187,18 @@ class Account:
         return GLOBAL[self.settings.partition] if service in _GLOBAL_SERVICES else region
 
     def _made(self, make: Callable[[], T], operation: str, where: str) -> T:
+        service = where.partition(":")[0]
         try:
-            return self._translated(make, operation, where)
+            answer = self._translated(make, operation, where)
         except CredentialsExpired:
             self._executor.renew()
             raise
+        except Throttled:
+            self._pace.throttled(service, operation)
+            raise
+        if isinstance(answer, Mapping) and answer.get("ResponseMetadata", {}).get("RetryAttempts"):
+            self._pace.throttled(service, operation)  # the SDK itself was refused once
+        return answer
 
     def _translated(self, make: Callable[[], T], operation: str, where: str) -> T:
         from botocore.exceptions import BotoCoreError, ClientError
