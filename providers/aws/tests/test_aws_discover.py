@@ -1,4 +1,4 @@
-"""What is the agent's: named, tagged, made since the harm began; who else uses its role; what cannot be read."""
+"""What is the agent's: named, tagged, made since the harm began; who shares its role; what is unread."""
 
 from __future__ import annotations
 
