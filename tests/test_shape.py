@@ -174,6 +174,7 @@ def test_a_plan_whose_numbers_do_not_fit_is_refused() -> None:
         "endpoints": [],
         "settings": {},
         "runner": "",
+        "takes_s": 0,
     }
     step = {
         "n": 0,

@@ -27,6 +27,7 @@ from breakglass.model.plan import (
 from breakglass.report.typeset import Row, Tone, labelled, pad, plural, rows, seconds, visible
 from breakglass.verify.judge import assess
 
+LONG_S = 60
 _VERBS = {Verb.CONTAIN: "STOP", Verb.RESTORE: "RESTORE"}
 
 
@@ -131,10 +132,24 @@ def _totals(plan: Plan) -> list[Row]:
             tone=Tone.HEAD,
         )
     ]
+    found += _takes(plan)
     for phase in (Phase.ISOLATE, Phase.REVOKE, Phase.PRESERVE):
         steps = [step for step in plan.steps if step.capability.phase is phase]
         if steps:
             found += labelled(f"{phase.value:<10}{len(steps):>3}", _kinds(steps), column=16)
+    return found
+
+
+def _takes(plan: Plan) -> list[Row]:
+    """Say how long it takes where the services' rates decide, before anyone signs."""
+    found: list[Row] = []
+    for reach in plan.reaches:
+        if reach.takes_s >= LONG_S:
+            text = f"about {seconds(reach.takes_s)} at the rates of its services, in {reach.scope}"
+            found += labelled("takes", f"{text}: changes first, then read-backs and proof", column=16)
+    if max((reach.takes_s for reach in plan.reaches), default=0) > plan.max_run_s:
+        text = f"longer than the {seconds(plan.max_run_s)} of this plan: interrupted, it could not be resumed"
+        found += labelled("", f"{text} after that", column=16)
     return found
 
 

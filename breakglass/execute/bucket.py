@@ -17,6 +17,21 @@ class Buckets:
         self._lock = threading.Lock()
         self._ready_s = {name: now_s - budget.burst / budget.per_s for name, budget in budgets.items()}
 
+    def limits(self, name: str) -> bool:
+        """Return whether there is such a bucket at all."""
+        return name in self._budgets
+
+    def take(self, name: str, now_s: float) -> float:
+        """Take a token if one is there (0), else return how long it is until one is; none is promised."""
+        budget = self._budgets.get(name)
+        if budget is None:
+            return 0.0
+        with self._lock:
+            ready_s = max(self._ready_s[name], now_s - budget.burst / budget.per_s) + 1 / budget.per_s
+            if ready_s <= now_s:
+                self._ready_s[name] = ready_s
+        return max(0.0, ready_s - now_s)
+
     def delay_s(self, name: str, now_s: float) -> float:
         """Take a token and return how long to wait before using it (0: at once).
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from breakglass.canon import Json
 from breakglass.errors import Denied, ProviderError
 from breakglass.execute.context import StepContext, attempt, state_digest
-from breakglass.execute.effects import Effect, Pause, Routine, Until
+from breakglass.execute.effects import Effect, Pause, Routine, Turn, Until
 from breakglass.model.action import Grade, Judgement, Verdict
 from breakglass.model.resource import State, recordable
 
@@ -21,6 +21,9 @@ FREE_ROUNDS = 3
 """So many rounds follow each other at once; later ones wait a little, since somebody is fighting back."""
 ROUND_PAUSE_S = 0.05
 LONGEST_ROUND_PAUSE_S = 1.0
+FIRST_LOOK_S = 0.2
+"""While a contained state settles it is looked at after so long, then ever more rarely: where a change is seen
+late, who fights back has until then the rights to undo it, and is shut out only by whoever undoes that at once."""
 PROBE_PAUSE_S = 0.02
 PROBE_LONGEST_PAUSE_S = 1.0
 MOOT_PATIENCE_S = 2.0
@@ -40,6 +43,8 @@ class _Progress:
     """Changes that failed one after another."""
     failed: str = ""
     """Why the last one did; empty: it did not."""
+    look_s: float = FIRST_LOOK_S
+    """How long to wait for the next look at a state that settles."""
     probe_pause_s: float = PROBE_PAUSE_S
     moot_since_s: float | None = None
     settled: bool = False
@@ -94,8 +99,10 @@ def _end(context: StepContext, judgement: Judgement, *, settled: bool) -> Routin
 def _close(context: StepContext, progress: _Progress) -> Generator[Effect, object, Judgement | None]:
     """Loop over rounds until the proof is there, the time is over, or the run is cancelled (None)."""
     action, target = context.action, context.step.target
+    turn = Turn.FIRST_LOOK
     while not context.cancelled():
-        state = yield from attempt(context, lambda: recordable(action.observe(target)))
+        state = yield from attempt(context, lambda: recordable(action.observe(target)), turn)
+        turn = Turn.LATER
         judgement = _judge(context, state)
         progress.last = judgement
         if judgement.verdict is Verdict.CONTAINED:
@@ -103,7 +110,7 @@ def _close(context: StepContext, progress: _Progress) -> Generator[Effect, objec
             if final is not None:
                 return final
             continue
-        progress.agreed = None
+        progress.agreed, progress.look_s = None, FIRST_LOOK_S
         if context.late() or progress.denied:
             why = f"{judgement.reason}; the last change failed: {progress.failed}" if progress.failed else ""
             return Judgement(judgement.verdict, progress.denied or why or judgement.reason, Grade.NONE)
@@ -143,7 +150,7 @@ def _round(context: StepContext, progress: _Progress, state: State) -> Routine:
     progress.known |= new
     context.emit("calling", f"round {progress.round}")
     try:
-        yield from attempt(context, lambda: action.apply(target, state, token))
+        yield from attempt(context, lambda: action.apply(target, state, token), Turn.CHANGE)
     except Denied as error:
         progress.denied = error.what
         yield context.write("step.accepted", round=progress.round, ok=False, detail=error.what)
@@ -190,7 +197,8 @@ def _settle(
         )
     if left_s > 0:
         context.emit("settling", f"{left_s:.0f} s to go")
-        yield Pause(min(left_s, context.left_s()))
+        yield Pause(min(left_s, progress.look_s, context.left_s()))
+        progress.look_s *= 2
     return None
 
 

@@ -12,7 +12,7 @@ from breakglass.canon import Json, JsonObject, canonical, sha256
 from breakglass.clock import Clock
 from breakglass.errors import ProviderError, Throttled, Transient
 from breakglass.execute.board import Board
-from breakglass.execute.effects import Call, Effect, Pause, Write
+from breakglass.execute.effects import Call, Effect, Pause, Turn, Write
 from breakglass.journal.history import StepHistory
 from breakglass.model.plan import Step
 from breakglass.model.resource import State
@@ -96,7 +96,9 @@ def state_digest(state: State) -> str:
     return sha256(canonical(encode(state)))
 
 
-def attempt(context: StepContext, run: Callable[[], T]) -> Generator[Effect, object, T]:
+def attempt(
+    context: StepContext, run: Callable[[], T], turn: Turn = Turn.LATER
+) -> Generator[Effect, object, T]:
     """Call with back-off while the failure may pass and the step has time.
 
     Raises:
@@ -105,7 +107,7 @@ def attempt(context: StepContext, run: Callable[[], T]) -> Generator[Effect, obj
     back_off_s = FIRST_BACK_OFF_S
     while True:
         try:
-            answer = yield Call(run, context.bucket)
+            answer = yield Call(run, context.bucket, turn)
         except Transient as error:
             wait_s = max(back_off_s, error.retry_after_s if isinstance(error, Throttled) else 0.0)
             if context.cancelled() or wait_s >= context.left_s():

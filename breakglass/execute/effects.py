@@ -8,8 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
+from enum import IntEnum
 
 from breakglass.canon import JsonObject
+
+
+class Turn(IntEnum):
+    """Who goes first where a service's rate makes calls queue."""
+
+    CHANGE = 0
+    """A change: nothing is more urgent."""
+    FIRST_LOOK = 1
+    """The read before a step's first change."""
+    LATER = 2
+    """Read-backs and proof: every step makes its change before any is read again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +31,7 @@ class Call:
     run: Callable[[], object]
     bucket: str
     """The rate bucket that this call draws from."""
+    turn: Turn = Turn.LATER
 
 
 @dataclass(frozen=True, slots=True)

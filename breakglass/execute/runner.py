@@ -1,8 +1,10 @@
 """Drives the routines of a run on threads.
 
 Each lane (one reach: an account, a cluster, a host) has workers of its own, so that a provider that hangs
-holds up nobody else. A routine that waits holds no thread. At the end of the time, or a grace after a
-cancel, a routine whose call has not returned is abandoned: fenced off from the journal for good.
+holds up nobody else. A routine that waits holds no thread. Where a service's rate makes calls queue, changes
+come before read-backs, and one service never takes all workers of its lane. At the end of the time, or a
+grace after a cancel, a routine whose call has not returned is abandoned: fenced off from the journal for
+good.
 """
 
 from __future__ import annotations
@@ -18,10 +20,12 @@ from breakglass.clock import Clock
 from breakglass.errors import ProviderError
 from breakglass.execute.board import Board
 from breakglass.execute.bucket import Buckets
-from breakglass.execute.effects import Call, Effect, Pause, Routine, Until, Write
+from breakglass.execute.effects import Call, Effect, Pause, Routine, Turn, Until, Write
 from breakglass.journal.port import JournalPort
 
 MAX_WORKERS_A_LANE = 16
+MAX_WORKERS_A_BUCKET = 12
+"""Of one lane: a service whose rate is the limit may keep so many busy, and leaves the others to the rest."""
 LONGEST_NAP_S = 0.2
 """The main thread looks at least this often, so that a signal is seen."""
 
@@ -36,7 +40,9 @@ class Task:
     answer: object = None
     failure: BaseException | None = None
     pending: Call | None = None
-    """A call that waits for its turn in a rate bucket."""
+    """A call that waits for its turn in a rate bucket, or has it now."""
+    admitted: bool = False
+    """Its turn has come."""
     done: bool = False
     abandoned: bool = False
     gate: threading.Lock = field(default_factory=threading.Lock)
@@ -49,6 +55,14 @@ class _Queue:
 
     ready: deque[Task] = field(default_factory=deque)
     tasks: int = 0
+
+
+@dataclass(slots=True)
+class _Line:
+    """The calls that wait for one rate bucket, the most urgent first, and how many are being made."""
+
+    waiting: list[tuple[Turn, int, Task]] = field(default_factory=list)
+    running: int = 0
 
 
 class ThreadRunner:
@@ -71,6 +85,7 @@ class ThreadRunner:
         self._cancelled = cancelled
         self._condition = threading.Condition()
         self._lanes: dict[int, _Queue] = {}
+        self._lines: dict[str, _Line] = {}
         self._timers: list[tuple[float, int, Task]] = []
         self._waiting: list[tuple[Until, float, Task]] = []
         self._order = itertools.count()
@@ -128,8 +143,27 @@ class ThreadRunner:
                 still.append((until, at_s, task))
         self._waiting = still
         return min(
-            [*(timer[0] for timer in self._timers[:1]), *(at_s for _, at_s, _ in still)], default=now_s + 1
+            [
+                *(timer[0] for timer in self._timers[:1]),
+                *(at_s for _, at_s, _ in still),
+                *(self._admit(name, line, now_s, everybody=everything) for name, line in self._lines.items()),
+            ],
+            default=now_s + 1,
         )
+
+    def _admit(self, name: str, line: _Line, now_s: float, *, everybody: bool) -> float:
+        """Let those call whose turn has come; return when to look again."""
+        while line.waiting and (everybody or line.running < MAX_WORKERS_A_BUCKET):
+            wait_s = 0.0 if everybody else self._buckets.take(name, now_s)
+            if wait_s > 0:
+                return now_s + wait_s
+            task = heapq.heappop(line.waiting)[2]
+            task.admitted = True
+            line.running += 1
+            # Before those that only start: there may be a thousand of them.
+            self._lanes[task.lane].ready.appendleft(task)
+            self._condition.notify_all()
+        return now_s + 1
 
     def _make_ready(self, task: Task) -> None:
         self._lanes[task.lane].ready.append(task)
@@ -193,21 +227,36 @@ class ThreadRunner:
                     return False
                 task.answer = self._journal.append(effect.type, effect.body)
             return True
-        if task.pending is None:
-            now_s = self._clock.monotonic_s()
-            delay_s = self._buckets.delay_s(effect.bucket, now_s)
-            if delay_s > 0 and not self._cancelled():
-                task.pending = effect
-                self._at(task, now_s + delay_s)
-                return False
-        task.pending = None
+        limited = self._buckets.limits(effect.bucket)
+        if limited and not task.admitted:
+            self._line_up(task, effect)
+            return False
+        task.pending, task.admitted = None, False
         try:
             task.answer = effect.run()
         except ProviderError as error:
             task.failure = error
         except Exception as error:  # noqa: BLE001 - a provider's bug makes its step unknown and stops no other
             task.failure = ProviderError(f"bug in the provider: {type(error).__name__}: {error}")
+        finally:
+            if limited:
+                self._leave(effect.bucket)
         return not task.abandoned
+
+    def _line_up(self, task: Task, effect: Call) -> None:
+        with self._condition:
+            task.pending = effect
+            line = self._lines.setdefault(effect.bucket, _Line())
+            heapq.heappush(line.waiting, (effect.turn, next(self._order), task))
+            self._admit(effect.bucket, line, self._clock.monotonic_s(), everybody=self._cancelled())
+            self._condition.notify_all()
+
+    def _leave(self, bucket: str) -> None:
+        with self._condition:
+            line = self._lines[bucket]
+            line.running -= 1
+            self._admit(bucket, line, self._clock.monotonic_s(), everybody=self._cancelled())
+            self._condition.notify_all()
 
     def _park(self, task: Task, effect: Pause | Until) -> None:
         now_s = self._clock.monotonic_s()

@@ -100,6 +100,8 @@ class PlannedReach:
     """As `pack_settings` makes them."""
     runner: Annotated[str, Match(r"([0-9a-f]{64})?", "a sha256, or nothing")] = ""
     """Of the program that is sent to that machine and acts there; empty: none is sent."""
+    takes_s: Count = 0
+    """How long its steps take at the rates of its services, when nothing fails: an estimate, no limit."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,6 +36,7 @@ from breakglass.plan.doors import (
 )
 from breakglass.plan.findings import Findings, observations
 from breakglass.plan.order import Candidate, order
+from breakglass.plan.queueing import HEADROOM, Queues, queues, takes_s
 from breakglass.runbook.model import Runbook, RunbookStep
 from breakglass.shape import encode
 
@@ -83,6 +84,7 @@ def build(
     left_out = [c for c in candidates if c.spec.capability not in wanted]
     numbers: Numbers = {candidate.key: n for n, candidate in enumerate(chosen)}
     states = [_state(findings, candidate) for candidate in chosen]
+    waits = queues(findings, chosen)
     recorded = observations(findings, states)
     doors, reading_tools = tool_doors(tools, chosen)
     plan = Plan(
@@ -111,9 +113,9 @@ def build(
         max_run_s=header.max_run_s,
         parent=None,
         observations_sha256=sha256(recorded),
-        reaches=_reaches(findings),
+        reaches=_reaches(findings, chosen, waits),
         steps=tuple(
-            _step(n, candidate, state, numbers, wanted[candidate.spec.capability])
+            _step(n, candidate, state, numbers, wanted[candidate.spec.capability], waits)
             for n, (candidate, state) in enumerate(zip(chosen, states, strict=True))
         ),
         doors=(
@@ -135,7 +137,7 @@ def _state(findings: Findings, candidate: Candidate) -> State:
     return findings.reaches[candidate.reach].states.get(candidate.proposal.key, unread)
 
 
-def _reaches(findings: Findings) -> tuple[PlannedReach, ...]:
+def _reaches(findings: Findings, chosen: Sequence[Candidate], waits: Queues) -> tuple[PlannedReach, ...]:
     return tuple(
         PlannedReach(
             n=n,
@@ -145,19 +147,28 @@ def _reaches(findings: Findings) -> tuple[PlannedReach, ...]:
             endpoints=reach.discovery.endpoints,
             settings=pack_settings(reach.settings),
             runner=reach.discovery.runner,
+            takes_s=takes_s(n, waits, [_settle_s(one) for one in chosen if one.reach == n]),
         )
         for n, reach in enumerate(findings.reaches)
     )
 
 
-def _step(n: int, candidate: Candidate, state: State, numbers: Numbers, asked: RunbookStep) -> Step:
+def _settle_s(candidate: Candidate) -> float:
+    own_s = candidate.proposal.settle_s
+    return candidate.spec.settle_s if own_s is None else own_s
+
+
+def _step(
+    n: int, candidate: Candidate, state: State, numbers: Numbers, asked: RunbookStep, queueing: Queues
+) -> Step:
     proposal, spec = candidate.proposal, candidate.spec
-    settle_s = spec.settle_s if proposal.settle_s is None else proposal.settle_s
+    settle_s = _settle_s(candidate)
     waits = tuple(
         Wait(numbers[candidate.reach, wait.key], round(wait.at_most_s * 1000)) for wait in proposal.after
     )
     own_s = asked.deadline_s if proposal.deadline_s is None else proposal.deadline_s
     longest_wait_s = max((wait.at_most_s for wait in proposal.after), default=0.0)
+    queue_s = queueing.get((candidate.reach, spec.service), 0.0)
     moot_by = [numbers.get((candidate.reach, key)) for key in proposal.moot_by]
     return Step(
         n=n,
@@ -167,8 +178,8 @@ def _step(n: int, candidate: Candidate, state: State, numbers: Numbers, asked: R
         target=proposal.target,
         after=waits,
         settle_ms=round(settle_s * 1000),
-        # Never less than the settle time needs: a deadline must not turn what is done into unknown.
-        deadline_ms=round((longest_wait_s + max(own_s, 2 * settle_s + 10)) * 1000),
+        # Never less than settle time and queue need: a deadline must not turn what is done into unknown.
+        deadline_ms=round((longest_wait_s + max(own_s, 2 * settle_s + 10 + HEADROOM * queue_s)) * 1000),
         best_grade=_grade(spec.best_grade if proposal.best_grade is None else proposal.best_grade, asked),
         window_s=proposal.window_s,
         moot_by=tuple(other for other in moot_by if other is not None) if None not in moot_by else (),

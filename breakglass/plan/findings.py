@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from breakglass.canon import Json, Profile, canonical, parse, sha256
 from breakglass.errors import MalformedInput
 from breakglass.model.action import ActionSpec
 from breakglass.model.plan import NotPlanned, Plan
 from breakglass.model.resource import Resource, State
-from breakglass.provider import Discovery
+from breakglass.provider import Budget, Discovery
 from breakglass.shape import encode
 
 MAX_OBSERVATIONS_BYTES = 256 * 1024 * 1024
@@ -27,6 +27,8 @@ class ReachFindings:
     specs: Mapping[str, ActionSpec]
     states: Mapping[str, State]
     """Prior states by proposal key."""
+    budgets: Mapping[str, Budget] = field(default_factory=dict)
+    """Rates by service; what is not named is not limited."""
 
 
 @dataclass(frozen=True, slots=True)

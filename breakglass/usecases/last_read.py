@@ -7,6 +7,7 @@ can only make the verdict worse, never better.
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 
 from breakglass.errors import ProviderError
@@ -20,6 +21,9 @@ from breakglass.usecases.side_by_side import side_by_side
 from breakglass.verify.judge import proven
 
 LAST_READ_S = 25.0
+READERS = 8
+"""At most so many threads a reach, one for each `STEPS_A_READER` steps: a thousand are not read in turn."""
+STEPS_A_READER = 20
 TRIES = 3
 PAUSE_S = 0.3
 
@@ -43,13 +47,15 @@ def read_once_more(
         and not _is_overtaken(plan, step, histories)
     ]
     by_reach = {n: [step for step in steps if step.reach == n] for n in providers}
-    calls: dict[int, Callable[[], dict[int, Judgement]]] = {
-        n: _reader(providers[n], found) for n, found in by_reach.items() if found
-    }
-    answers = side_by_side(calls, within_s=LAST_READ_S)
+    answers: dict[int, Judgement] = {}
+    readers = [
+        _reader(providers[n], share, answers) for n, found in by_reach.items() for share in _shares(found)
+    ]
+    longest_s = max((_rate_s(providers[n], found) for n, found in by_reach.items()), default=0.0)
+    side_by_side(dict(enumerate(readers)), within_s=LAST_READ_S + 2 * longest_s)
+    told = dict(answers)  # what one reads from now on is late
     for step in steps:
-        answer = answers.get(step.reach)
-        read = answer.get(step.n) if isinstance(answer, dict) else None
+        read = told.get(step.n)
         if read is None:
             read = Judgement(Verdict.UNKNOWN, "could not be read again before the end", Grade.NONE)
         if read.verdict is not Verdict.CONTAINED:
@@ -66,9 +72,27 @@ def _is_overtaken(plan: Plan, step: Step, histories: Mapping[int, StepHistory]) 
     return all(is_read) and all(proven(histories.get(one.n)) for one in others)
 
 
-def _reader(provider: Provider, steps: Sequence[Step]) -> Callable[[], dict[int, Judgement]]:
-    def read() -> dict[int, Judgement]:
-        return {step.n: _read(provider, step) for step in steps}
+def _shares(steps: Sequence[Step]) -> list[Sequence[Step]]:
+    """Deal the steps of a reach out to its readers."""
+    readers = min(READERS, -(-len(steps) // STEPS_A_READER))
+    return [steps[n::readers] for n in range(readers)]
+
+
+def _rate_s(provider: Provider, steps: Sequence[Step]) -> float:
+    """Return how long one read of each step takes at the rates of the provider's services."""
+    try:
+        services = Counter(provider.actions[step.action].spec.service for step in steps)
+        budgets = provider.budgets
+        waits_s = [count / budgets[name].per_s for name, count in services.items() if name in budgets]
+    except Exception:  # noqa: BLE001 - a provider's bug is told of by the read itself
+        return 0.0
+    return max(waits_s, default=0.0)
+
+
+def _reader(provider: Provider, steps: Sequence[Step], answers: dict[int, Judgement]) -> Callable[[], None]:
+    def read() -> None:
+        for step in steps:
+            answers[step.n] = _read(provider, step)
 
     return read
 

@@ -215,6 +215,7 @@ def _read_reach(reach: Reach, provider: Provider, *, drill: bool) -> ReachFindin
         discovery=discovery,
         specs=specs,
         states=_observe(discovery, provider),
+        budgets=provider.budgets,
     )
 
 
