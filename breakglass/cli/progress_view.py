@@ -1,16 +1,19 @@
 """Shows a run while it goes: a line for each step that ends, and on a terminal what still runs below it.
 
 A terminal gets one line of its own width for a step that went well, since the report has every word; what
-went wrong is never shortened. What is no terminal gets one whole line, unbroken, so that it can be searched.
+went wrong is never shortened. Of many steps only those that went wrong get a line, and the rest are counted.
+What is no terminal gets one whole line, unbroken, so that it can be searched.
 """
 
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Protocol
 
+from breakglass.cli.progress_many import EVERY_S, MANY, bars, words
 from breakglass.cli.render import Screen
 from breakglass.model.action import Phase
 from breakglass.model.plan import Plan, Step
@@ -64,6 +67,9 @@ class ProgressView:
         self._lock = threading.Lock()
         self._latest: dict[int, StepEvent] = {}
         self._said: set[tuple[int, str]] = set()
+        self._many = len(plan.steps) > MANY
+        self._told_s = 0.0
+        self._alike = Counter(step.action for step in plan.steps)
         self._names = {step.n: self._short(step) for step in plan.steps}
         self._column = min(NAME_COLUMNS, max((width(name) for name in self._names.values()), default=0))
 
@@ -75,12 +81,23 @@ class ProgressView:
         """Take an event; a step that ended gets its line."""
         with self._lock:
             self._latest[event.n] = event
+            if self._many and event.stage not in _WRONG:
+                self._tell_now_and_then(event.elapsed_s)
+                return
             once = (event.n, event.stage)
             if once in self._said or event.stage not in (ENDED if self._screen.animates else _TOLD):
                 return
             self._said.add(once)
             if event.stage in _WRONG or not self._quiet:
                 self._screen.show(self._lines(event))
+
+    def _tell_now_and_then(self, elapsed_s: float) -> None:
+        """Say how far a run of many steps is, where no bar can be drawn."""
+        if self._screen.animates or self._quiet or elapsed_s - self._told_s < EVERY_S:
+            return
+        self._told_s = elapsed_s
+        text = words(self._plan, {n: event.stage for n, event in self._latest.items()}, elapsed_s)
+        self._screen.show((Row(f"{pad(seconds(elapsed_s), 8, right=True)}  {pad('so far', 9)} {text}"),))
 
     def _lines(self, event: StepEvent) -> tuple[Row, ...]:
         step = self._plan.steps[event.n]
@@ -109,11 +126,10 @@ class ProgressView:
         """Return the name of a step in as few words as tell it from the others."""
         plan = self._plan
         provider, _, words = step.action.partition(".")
-        alike = [other for other in plan.steps if other.action == step.action]
         scopes = {reach.scope for reach in plan.reaches if reach.provider == provider}
         parts = [provider] if len(scopes) == 1 else [plan.reaches[step.reach].scope]
         parts += [words.replace(".", " ").replace("_", " ")]
-        parts += [step.target.label] if len(alike) > 1 else []
+        parts += [step.target.label] if self._alike[step.action] > 1 else []
         return visible("  ".join(parts))
 
     def region(self) -> tuple[Row, ...]:
@@ -123,6 +139,9 @@ class ProgressView:
         under_way = [event for event in latest.values() if event.stage not in ENDED | {"waiting": Tone.PLAIN}]
         under_way.sort(key=lambda event: event.elapsed_s)
         lines = [Row(f"{pad(seconds(self._since_s()), 8, right=True)}  {self._totals(latest)}", Tone.HEAD)]
+        if self._many:
+            stages = {n: event.stage for n, event in latest.items()}
+            return (*lines, *bars(self._plan, stages, self._since_s(), self._screen.columns))
         lines += [self._under_way(event) for event in under_way[:LIVE_STEPS]]
         if len(under_way) > LIVE_STEPS:
             lines.append(Row(f"{'':10}and {len(under_way) - LIVE_STEPS} more under way", Tone.FAINT))
