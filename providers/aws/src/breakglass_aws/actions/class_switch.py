@@ -53,6 +53,9 @@ SPEC = ActionSpec(
     service="iam",
 )
 KEY = "switch_class"
+MOST_SIMULATED = 20
+"""Of a larger class each principal's own step asks the evaluator; the switch itself is proven by what is read
+back: the default version, and that every one of them is among the policy's attachments."""
 DEFAULT, DENIES, DENYING, ATTACHED = "default", "default denies", "denying versions", "attached"
 
 
@@ -175,6 +178,7 @@ def propose(account: Account, denied: Mapping[str, Denied], caller: str) -> Prop
         key=KEY,
         action=SPEC.name,
         target=target,
+        best_grade=SPEC.best_grade if len(covered) <= MOST_SIMULATED else Grade.READ_BACK,
         settle_s=account.settle_s(SPEC),
         moot_by=tuple(denied[name].key for name in covered),
         affects=tuple(others),

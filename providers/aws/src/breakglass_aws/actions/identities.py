@@ -1,7 +1,8 @@
 """Joins what is proposed for users, roles and the class switches that were armed in peacetime.
 
-A class switch and the denies of the principals that it covers make each other moot: whichever is proven
-first is enough, and both are tried.
+A class switch and the denies of the principals that it covers make each other moot. The denies wait a moment
+for the policy switch: what carries the class policy then is denied already, and its own step only proves it,
+without a call that changes anything. Where the switch fails, each is denied by itself.
 """
 
 from __future__ import annotations
@@ -10,7 +11,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from breakglass.errors import ProviderError
-from breakglass.provider import Proposal, Proposed
+from breakglass.model.plan import NotTouched
+from breakglass.provider import Proposal, Proposed, WaitFor
 from breakglass_aws.account import Account
 from breakglass_aws.actions import (
     access_keys,
@@ -29,6 +31,11 @@ from breakglass_aws.actions.armed import Denied
 from breakglass_aws.caller import principal_of
 from breakglass_aws.found import Found
 
+SWITCH_WAIT_S = 10.0
+"""Then each is denied by itself all the same."""
+MOST_TRUSTS = 50
+"""The trust policies of a larger class stay as they are: a call for each would outweigh the one for all."""
+
 
 def propose(account: Account, found: Found) -> Proposed:
     """Propose class switches first: each is one call."""
@@ -43,7 +50,8 @@ def propose(account: Account, found: Found) -> Proposed:
             switches = switches.plus(propose_class(account, denied, caller))
         except ProviderError as error:
             switches = switches.plus(Proposed(incomplete=(f"class switch: {error}"[:500],)))
-    return switches.plus(replace(proposed, proposals=_mooted(proposed.proposals, switches.proposals)))
+    proposals, left = _covered(proposed.proposals, switches.proposals)
+    return switches.plus(replace(proposed, proposals=proposals, not_touched=(*proposed.not_touched, *left)))
 
 
 def _denied(proposed: Proposed) -> Mapping[str, Denied]:
@@ -61,16 +69,34 @@ def _denied(proposed: Proposed) -> Mapping[str, Denied]:
     }
 
 
-def _mooted(denies: tuple[Proposal, ...], switches: tuple[Proposal, ...]) -> tuple[Proposal, ...]:
-    """Let the proof of a policy switch make the single denies that it covers moot."""
-    by_key = {
-        key: switch.key
-        for switch in switches
-        if switch.action == class_switch.SPEC.name
-        for key in switch.moot_by
-    }
-    return tuple(
-        replace(one, moot_by=(*one.moot_by, by_key[one.key])) if one.key in by_key else one for one in denies
+def _covered(
+    proposals: tuple[Proposal, ...], switches: tuple[Proposal, ...]
+) -> tuple[tuple[Proposal, ...], tuple[NotTouched, ...]]:
+    """Return the steps of the principals, those that a policy switch covers told so, and what is left out."""
+    switch = next((one for one in switches if one.action == class_switch.SPEC.name), None)
+    if switch is None:
+        return proposals, ()
+    covered = set(switch.moot_by)
+    found: list[Proposal] = []
+    left = 0
+    for one in proposals:
+        if one.key in covered:
+            found.append(_behind(one, switch))
+        elif len(covered) > MOST_TRUSTS and one.action == trust_policy.SPEC.name and covered & {*one.moot_by}:
+            left += 1
+        else:
+            found.append(one)
+    reason = f"{left} roles carry the class policy that is switched: nobody gains anything by assuming them"
+    return tuple(found), (NotTouched("trust policies of the class", reason),) if left else ()
+
+
+def _behind(deny: Proposal, switch: Proposal) -> Proposal:
+    params = {**deny.target.params, "class_policy": switch.target.params["policy"]}
+    return replace(
+        deny,
+        target=replace(deny.target, params=params),
+        after=(*deny.after, WaitFor(switch.key, SWITCH_WAIT_S)),
+        moot_by=(*deny.moot_by, switch.key),
     )
 
 
