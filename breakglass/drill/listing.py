@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import stat
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,6 +12,7 @@ from pathlib import Path
 WRITTEN_BY_THE_AGENT = frozenset({"agent.log", "held", "prompt.sock"})
 """Files that the running agent itself changes; everything else must be as it was."""
 
+_WRITTEN_ANEW = re.compile(r"(?:^|/)\.breakglass-aside(?:/[0-9a-f]+\.\d+)?$")
 UNREADABLE = "not readable"
 """Stands for the content of a file that its own user may not read: one that is still withheld."""
 
@@ -46,8 +48,12 @@ def _content(path: Path, about: os.stat_result) -> str:
 
 
 def differences(before: Listing, after: Listing) -> tuple[str, ...]:
-    """Name what is missing, new or different."""
-    names = sorted({*before, *after})
+    """Name what is missing, new or different.
+
+    What the agent wrote anew in the place of a file that was set aside lies aside too, under a number: that
+    was never there before the stop, and nobody puts it back.
+    """
+    names = sorted(name for name in {*before, *after} if name in before or not _WRITTEN_ANEW.search(name))
     return tuple(
         f"{name}: {_difference(before, after, name)}" for name in names if before.get(name) != after.get(name)
     )
