@@ -12,6 +12,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 DRILL_ARGS ?=
 TEST_ARGS ?=
+# Most tests wait for real things, so a few at once fit on two cores; 0: one after the other.
+TEST_WORKERS ?= 3
 UV_VERSION := 0.13.8
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input --quiet
 
@@ -41,7 +43,7 @@ drill: setup ## stop a live, resisting agent in a sandbox on two signatures, and
 	@$(BIN)/breakglass drill run --sandbox $(DRILL_ARGS)
 
 test: setup ## run the tests, with coverage
-	@$(BIN)/python -m pytest --cov --cov-report=term $(TEST_ARGS)
+	@$(BIN)/python -m pytest --numprocesses $(TEST_WORKERS) --dist loadfile --cov --cov-report=term $(TEST_ARGS)
 
 check: setup ## lint, format, types, import contracts, shell scripts, lock, generated files
 	$(BIN)/ruff check .
