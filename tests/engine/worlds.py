@@ -29,13 +29,9 @@ def runbook() -> Runbook:
     return read_shelf()["prompt-injection"]
 
 
-def plan_for(provider: FakeProvider, tools: tuple[Tool, ...] = ()) -> Plan:
-    """Build the plan of a stop of everything in the fake cloud."""
-    discovery = provider.discover()
-    action = provider.actions[SPEC.name]
-    states = {item.key: action.observe(item.target) for item in discovery.proposals}
-    reach = ReachFindings("fake", "fake 1", {}, discovery, {SPEC.name: SPEC}, states)
-    header = Header(
+def header() -> Header:
+    """Return what of a plan does not come from the world."""
+    return Header(
         org="example.com",
         plan_id="pln-1",
         incident="inc-1",
@@ -53,7 +49,15 @@ def plan_for(provider: FakeProvider, tools: tuple[Tool, ...] = ()) -> Plan:
         max_run_s=600,
         drill=True,
     )
-    return build(header, Findings((reach,), ()), runbook(), tools)[0]
+
+
+def plan_for(provider: FakeProvider, tools: tuple[Tool, ...] = ()) -> Plan:
+    """Build the plan of a stop of everything in the fake cloud."""
+    discovery = provider.discover()
+    action = provider.actions[SPEC.name]
+    states = {item.key: action.observe(item.target) for item in discovery.proposals}
+    reach = ReachFindings("fake", "fake 1", {}, discovery, {SPEC.name: SPEC}, states)
+    return build(header(), Findings((reach,), ()), runbook(), tools)[0]
 
 
 def authorised(plan: Plan) -> AuthorisedPlan:

@@ -1,4 +1,4 @@
-"""A class of roles in one plan (60 in `make test`, 1,000 with --full): nothing lost, no verdict that is not so."""
+"""A class of roles in one plan (60, or 1,000 with --full): nothing is lost and no verdict is false."""
 
 from __future__ import annotations
 
@@ -128,7 +128,7 @@ def test_a_class_switch_that_changes_nothing_leaves_each_to_its_own_deny(rig: Ri
         "answer": "no-effect",
         "times": 100_000,
     }
-    rig.sandbox.control("faults", [fault])
+    rig.sandbox.control("faults", {"faults": [fault]})
 
     done.run()
 
