@@ -37,3 +37,6 @@ class Found:
     def origin(self, key: str, name: str) -> str:
         """Return why a name counts as the agent's."""
         return self.origins.get((key, name), INVENTORY)
+
+    renamed: Mapping[str, str] = field(default_factory=dict)
+    """User's old name -> its new one, as CloudTrail tells."""

@@ -16,6 +16,7 @@ from breakglass_aws.account import Account
 from breakglass_aws.canary import named, short
 from breakglass_aws.executor import Keys
 from breakglass_aws.refusals import DEAD_KEY, DENIED, EXPIRED, code_of
+from breakglass_aws.renamed import arn_now
 
 TRIED_ACTIONS = (
     "bedrock:CallWithBearerToken",
@@ -45,15 +46,22 @@ def judge_principal(  # noqa: PLR0913 - who, what, on what, in which context, wi
     call: str = "",
     why_no_call: str = "",
     context: Mapping[str, str] | None = None,
+    unique_id: str = "",
 ) -> Judgement:
     """Decide whether this principal is refused: by the evaluator and, with `call`, as the principal itself.
 
-    `call` names a call of `canary`; `context` gives condition keys, e.g. ``aws:userid`` of one session.
+    `call` names a call of `canary`; `context` gives condition keys, e.g. ``aws:userid`` of one session. A
+    user with a `unique_id` is found under another name; a role that was made again, under another path.
 
     Raises:
         ProviderError: the evaluator does not answer.
     """
     said = _simulated(account, arn, actions, resource, context or {})
+    if said is None and (now := arn_now(account, arn, unique_id)) not in (None, arn):
+        said = _simulated(account, str(now), actions, resource, context or {})
+    if said is None:
+        reason = f"{short(arn)} does not exist any more"
+        return Judgement(Verdict.CONTAINED, reason, Grade.PLATFORM_EVALUATOR)
     if said.verdict is not Verdict.CONTAINED:
         return said
     if not call:
@@ -83,7 +91,8 @@ def judge_dead_key(account: Account, keys: Keys) -> Judgement:
 
 def _simulated(
     account: Account, arn: str, actions: Sequence[str], resource: str, context: Mapping[str, str]
-) -> Judgement:
+) -> Judgement | None:
+    """Return what the evaluator says; None: there is no such principal."""
     entries = [
         {"ContextKeyName": key, "ContextKeyValues": [value], "ContextKeyType": "string"}
         for key, value in context.items()
@@ -102,8 +111,7 @@ def _simulated(
             )
         )
     except Gone:
-        reason = f"{short(arn)} does not exist any more"
-        return Judgement(Verdict.CONTAINED, reason, Grade.PLATFORM_EVALUATOR)
+        return None
     decisions = {str(one["EvalActionName"]): one for one in results}
     if missing := sorted(set(actions) - decisions.keys()):
         return Judgement(Verdict.UNKNOWN, f"the evaluator says nothing of {', '.join(missing)}", Grade.NONE)

@@ -6,7 +6,8 @@ live on (12 h, at most 36 h: STS API reference, GetSessionToken); the user's den
 
 from __future__ import annotations
 
-from breakglass.errors import Gone
+from typing import Any
+
 from breakglass.model.action import (
     ActionSpec,
     Authority,
@@ -21,12 +22,13 @@ from breakglass.model.resource import Resource, State
 from breakglass.provider import Outcome, Reversal
 from breakglass_aws.account import Account
 from breakglass_aws.probe import judge_dead_key
+from breakglass_aws.renamed import Names
 
 SPEC = ActionSpec(
     name="aws.iam.deactivate_access_keys",
     capability=Capability.REVOKE_CREDENTIALS,
     summary="sets every access key of the user inactive, also one that is made while the stop runs",
-    permissions=("iam:ListAccessKeys", "iam:UpdateAccessKey"),
+    permissions=("iam:ListAccessKeys", "iam:ListUsers", "iam:UpdateAccessKey"),
     blast_radius="every program that uses a key of this user",
     reversibility=Reversibility.FULL,
     undo="sets those keys active again that were active before; no secret changes",
@@ -52,17 +54,17 @@ class DeactivateAccessKeys:
     def __init__(self, account: Account) -> None:
         """Call as the executor of this account."""
         self._account = account
+        self._names = Names(account)
 
     def observe(self, resource: Resource) -> State:
-        """Read id and status of each key; a user that is gone has none."""
+        """Read id and status of each key; a user that is gone has none, one that was renamed has them."""
         if self._account.bulk.spares():
             return State({}, complete=False, note="read when the step runs")
-        user = str(resource.params["user"])
-        try:
-            keys = list(self._account.pages("iam", "list_access_keys", "AccessKeyMetadata", UserName=user))
-        except Gone:
-            return State({})
-        return State({key["AccessKeyId"]: key["Status"] for key in keys})
+        keys = self._names.read(resource, self._keys)
+        return State({key["AccessKeyId"]: key["Status"] for key in keys or ()})
+
+    def _keys(self, user: str) -> list[Any]:
+        return list(self._account.pages("iam", "list_access_keys", "AccessKeyMetadata", UserName=user))
 
     def apply(self, resource: Resource, before: State, token: str) -> None:  # noqa: ARG002 - the API takes no token
         """Set every key inactive that is not."""
@@ -101,7 +103,7 @@ class DeactivateAccessKeys:
         return None if keys is None else judge_dead_key(self._account, keys)
 
     def _set(self, resource: Resource, key: str, status: str) -> None:
-        user = str(resource.params["user"])
+        user = self._names.of(resource)
         self._account.call("iam", "update_access_key", UserName=user, AccessKeyId=key, Status=status)
 
 

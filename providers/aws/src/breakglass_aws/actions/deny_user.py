@@ -33,6 +33,7 @@ SPEC = ActionSpec(
         "iam:GetUser",
         "iam:GetUserPolicy",
         "iam:ListAttachedUserPolicies",
+        "iam:ListUsers",
         "iam:PutUserPermissionsBoundary",
         "iam:PutUserPolicy",
         "iam:SimulatePrincipalPolicy",
@@ -46,6 +47,7 @@ SPEC = ActionSpec(
         "iam:GetUser",
         "iam:GetUserPolicy",
         "iam:ListAttachedUserPolicies",
+        "iam:ListUsers",
         "iam:PutUserPermissionsBoundary",
         "iam:PutUserPolicy",
     ),
@@ -99,6 +101,7 @@ class DenyUser:
             str(params["principal"]),
             call=str(params["canary"]),
             why_no_call=str(params["no_canary"]),
+            unique_id=str(params["unique_id"]),
         )
 
 

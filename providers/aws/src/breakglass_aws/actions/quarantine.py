@@ -10,13 +10,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from breakglass.canon import Json, JsonObject
+from breakglass.canon import Json
 from breakglass.errors import Denied, Gone, InDoubt, ProviderError, Transient
 from breakglass.model.action import Judgement, Verdict
 from breakglass.model.resource import Resource, State
 from breakglass.provider import Outcome, Reversal
 from breakglass_aws.account import Account, Answer
 from breakglass_aws.actions.denial import DENY_ALL, managed_policy_denies, same_document, text_denies_all
+from breakglass_aws.renamed import name_now
 from breakglass_aws.texts import document_text
 
 INLINE_NAME = "breakglass-quarantine"
@@ -32,9 +33,9 @@ class Kind:
     word: str
     title: str
 
-    def name(self, resource: Resource) -> dict[str, str]:
+    def name(self, name: str) -> dict[str, str]:
         """Return the parameter that names it."""
-        return {f"{self.title}Name": str(resource.params[self.word])}
+        return {f"{self.title}Name": name}
 
 
 ROLE = Kind("role", "Role")
@@ -48,19 +49,36 @@ class Quarantine:
         """Call as the executor of this account."""
         self._account = account
         self._kind = kind
+        self._renamed: dict[str, str] = {}
+        """Unique id -> the name that a user has now, where that is not the planned one."""
 
     def observe(self, resource: Resource) -> State:
-        """Read the three slots; a principal that is gone has none."""
-        known = self._account.bulk.entity(f"{self._kind.word}/{resource.params[self._kind.word]}")
+        """Read the three slots; a principal that is gone has none.
+
+        A user that was renamed is still the agent's; so is one that was made in its place.
+        """
+        name, planned = str(resource.params[self._kind.word]), str(resource.params["unique_id"])
+        objects = dict(self._read(resource, name).objects)
+        if self._kind is USER and f"{planned} {ATTACHED}" not in objects:
+            now = name_now(self._account, planned)
+            if now is not None and now != name:
+                self._renamed[planned] = now
+                objects |= self._read(resource, now).objects
+        else:
+            self._renamed.pop(planned, None)
+        return State(objects)
+
+    def _read(self, resource: Resource, name: str) -> State:
+        known = self._account.bulk.entity(f"{self._kind.word}/{name}")
         try:
             if known is not None:
                 boundary, inline = known.boundary, known.inline.get(INLINE_NAME)
                 return self._state(resource, known.id, known.attached, boundary, lambda: inline)
-            found = self._call("get_{}", resource)[self._kind.title]
+            found = self._call("get_{}", name)[self._kind.title]
             boundary = found.get("PermissionsBoundary", {}).get("PermissionsBoundaryArn")
-            attached = sorted(self._attached(resource))
+            attached = sorted(self._attached(name))
             unique = str(found[f"{self._kind.title}Id"])
-            return self._state(resource, unique, attached, boundary, lambda: self._inline(resource))
+            return self._state(resource, unique, attached, boundary, lambda: self._inline(name))
         except Gone:
             return State({})
 
@@ -94,13 +112,16 @@ class Quarantine:
         Raises:
             ProviderError: no slot takes it.
         """
-        if not before.objects or self.judge(resource, before).verdict is Verdict.CONTAINED:
-            return
+        for unique, slots in _slots(before).items():
+            if self._denied(resource, slots).verdict is not Verdict.CONTAINED:
+                self._deny(resource, self._name(resource, unique), slots)
+
+    def _deny(self, resource: Resource, name: str, slots: Mapping[str, Json]) -> None:
         policy = str(resource.params["policy"])
         ways: list[tuple[str, dict[str, str]]] = [
             ("put_{}_policy", {"PolicyName": INLINE_NAME, "PolicyDocument": DENY_ALL})
         ]
-        if _slots(before)[POLICY] is True:
+        if slots[POLICY] is True:
             ways = [
                 ("attach_{}_policy", {"PolicyArn": policy}),
                 ("put_{}_permissions_boundary", {"PermissionsBoundary": policy}),
@@ -109,7 +130,7 @@ class Quarantine:
         refused: list[ProviderError] = []
         for operation, params in ways:
             try:
-                self._call(operation, resource, **params)
+                self._call(operation, name, **params)
             except (Gone, InDoubt, Transient):
                 raise
             except ProviderError as error:
@@ -122,7 +143,12 @@ class Quarantine:
         """Decide whether one of the slots denies everything."""
         if not state.objects:
             return Judgement(Verdict.CONTAINED, f"{resource.label} does not exist any more")
-        slots, policy = _slots(state), str(resource.params["policy"])
+        said = [self._denied(resource, slots) for slots in _slots(state).values()]
+        return next((one for one in said if one.verdict is not Verdict.CONTAINED), said[0])
+
+    def _denied(self, resource: Resource, slots: Mapping[str, Json]) -> Judgement:
+        """Decide it for one unique id."""
+        policy = str(resource.params["policy"])
         attached, boundary, inline = slots[ATTACHED], slots[BOUNDARY], slots.get(INLINE)
         if slots.get(CLASS) is True:
             by_class = resource.params["class_policy"]
@@ -161,8 +187,9 @@ class Quarantine:
     def _lift(self, resource: Resource, slot: str, was: Json, now: Json, denied_before: bool) -> Outcome:  # noqa: FBT001 - a fact about `was`
         """Put one slot back if it is as the stop left it."""
         policy = str(resource.params["policy"])
+        name = self._name(resource, str(resource.params["unique_id"]))
         if slot == INLINE:
-            now = self._inline(resource)
+            now = self._inline(name)
             ours = same_document(now, DENY_ALL)
         elif slot == BOUNDARY:
             ours = now == policy
@@ -174,37 +201,43 @@ class Quarantine:
         if not ours or denied_before:
             return Outcome.DRIFTED
         if slot == ATTACHED:
-            self._call("detach_{}_policy", resource, PolicyArn=policy)
+            self._call("detach_{}_policy", name, PolicyArn=policy)
         elif slot == BOUNDARY and was is None:
-            self._call("delete_{}_permissions_boundary", resource)
+            self._call("delete_{}_permissions_boundary", name)
         elif slot == BOUNDARY:
-            self._call("put_{}_permissions_boundary", resource, PermissionsBoundary=str(was))
+            self._call("put_{}_permissions_boundary", name, PermissionsBoundary=str(was))
         elif was is None:
-            self._call("delete_{}_policy", resource, PolicyName=INLINE_NAME)
+            self._call("delete_{}_policy", name, PolicyName=INLINE_NAME)
         else:
-            self._call("put_{}_policy", resource, PolicyName=INLINE_NAME, PolicyDocument=str(was))
+            self._call("put_{}_policy", name, PolicyName=INLINE_NAME, PolicyDocument=str(was))
         return Outcome.RESTORED
 
-    def _call(self, operation: str, resource: Resource, **params: str) -> Answer:
-        name = self._kind.name(resource)
-        return self._account.call("iam", operation.format(self._kind.word), **name, **params)
+    def _name(self, resource: Resource, unique: str) -> str:
+        return self._renamed.get(unique) or str(resource.params[self._kind.word])
 
-    def _attached(self, resource: Resource) -> list[str]:
+    def _call(self, operation: str, name: str, **params: str) -> Answer:
+        return self._account.call("iam", operation.format(self._kind.word), **self._kind.name(name), **params)
+
+    def _attached(self, name: str) -> list[str]:
         operation = f"list_attached_{self._kind.word}_policies"
-        pages = self._account.pages("iam", operation, "AttachedPolicies", **self._kind.name(resource))
+        pages = self._account.pages("iam", operation, "AttachedPolicies", **self._kind.name(name))
         return [str(one["PolicyArn"]) for one in pages]
 
-    def _inline(self, resource: Resource) -> str | None:
+    def _inline(self, name: str) -> str | None:
         try:
-            answer = self._call("get_{}_policy", resource, PolicyName=INLINE_NAME)
+            answer = self._call("get_{}_policy", name, PolicyName=INLINE_NAME)
         except Gone:
             return None
         return document_text(answer, "PolicyDocument")
 
 
-def _slots(state: State) -> JsonObject:
-    """Return what was read, by slot: one observation is of one principal."""
-    return {key.partition(" ")[2]: value for key, value in state.objects.items()}
+def _slots(state: State) -> Mapping[str, dict[str, Json]]:
+    """Return what was read, by unique id and slot."""
+    found: dict[str, dict[str, Json]] = {}
+    for key, value in state.objects.items():
+        unique, _, slot = key.partition(" ")
+        found.setdefault(unique, {})[slot] = value
+    return found
 
 
 def _texts(value: Json) -> list[str]:

@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from breakglass.canon import Json
-from breakglass.errors import Gone
 from breakglass.model.action import (
     ActionSpec,
     Authority,
@@ -24,12 +23,17 @@ from breakglass.model.action import (
 from breakglass.model.resource import Resource, State
 from breakglass.provider import Outcome, Reversal
 from breakglass_aws.account import Account
+from breakglass_aws.renamed import Names
 
 SPEC = ActionSpec(
     name="aws.iam.deactivate_service_credentials",
     capability=Capability.REVOKE_CREDENTIALS,
     summary="sets every service-specific credential of the user inactive: Bedrock API keys, CodeCommit ...",
-    permissions=("iam:ListServiceSpecificCredentials", "iam:UpdateServiceSpecificCredential"),
+    permissions=(
+        "iam:ListServiceSpecificCredentials",
+        "iam:ListUsers",
+        "iam:UpdateServiceSpecificCredential",
+    ),
     blast_radius="every program that uses such a credential of this user",
     reversibility=Reversibility.FULL,
     undo="sets those active again that were active before; no secret changes",
@@ -54,15 +58,14 @@ class DeactivateServiceCredentials:
     def __init__(self, account: Account) -> None:
         """Call as the executor of this account."""
         self._account = account
+        self._names = Names(account)
 
     def observe(self, resource: Resource) -> State:
         """Read service and status of each; a user that is gone has none."""
         if self._account.bulk.spares():
             return State({}, complete=False, note="read when the step runs")
-        try:
-            return State({str(one["ServiceSpecificCredentialId"]): _kept(one) for one in self._all(resource)})
-        except Gone:
-            return State({})
+        found = self._names.read(resource, self._all)
+        return State({str(one["ServiceSpecificCredentialId"]): _kept(one) for one in found or ()})
 
     def apply(self, resource: Resource, before: State, token: str) -> None:  # noqa: ARG002 - the API takes no token
         """Set every one inactive that works."""
@@ -96,9 +99,9 @@ class DeactivateServiceCredentials:
         """Return None: their bearer calls go to services that this program has no client for."""
         return None
 
-    def _all(self, resource: Resource) -> list[Mapping[str, Any]]:
+    def _all(self, user: str) -> list[Mapping[str, Any]]:
         """List them to the end; the paging is the API's own, botocore has no paginator for it."""
-        user, found, more = str(resource.params["user"]), list[Mapping[str, Any]](), dict[str, str]()
+        found, more = list[Mapping[str, Any]](), dict[str, str]()
         while True:
             page = self._account.call("iam", "list_service_specific_credentials", UserName=user, **more)
             found += page.get("ServiceSpecificCredentials") or ()
@@ -110,7 +113,7 @@ class DeactivateServiceCredentials:
         self._account.call(
             "iam",
             "update_service_specific_credential",
-            UserName=str(resource.params["user"]),
+            UserName=self._names.of(resource),
             ServiceSpecificCredentialId=key,
             Status=status,
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from breakglass.canon import Json
 from breakglass.errors import Gone, ProviderError
 from breakglass.model.action import ActionSpec, Grade, Verdict
 from breakglass.model.plan import Door, DoorKind, NotTouched
@@ -21,8 +22,7 @@ def propose(account: Account, found: Found, caller: str) -> Proposed:
         try:
             arn, unique = _read(account, found, name)
         except Gone:
-            gone = NotTouched(f"user/{name}", f"there is no such user in account {account.id}")
-            proposed = proposed.plus(Proposed(not_touched=(gone,)))
+            proposed = proposed.plus(_missing(account, found, name))
             continue
         if arn == caller:
             proposed = proposed.plus(_own(name))
@@ -37,6 +37,18 @@ def _read(account: Account, found: Found, name: str) -> tuple[str, str]:
         return known.arn, known.id
     user = account.call("iam", "get_user", UserName=name)["User"]
     return str(user["Arn"]), str(user["UserId"])
+
+
+def _missing(account: Account, found: Found, name: str) -> Proposed:
+    """Say that a user is not there: one that was renamed works on under its new name, with its old keys."""
+    reason = f"there is no such user in account {account.id}"
+    left = Proposed(not_touched=(NotTouched(f"user/{name}", reason),))
+    if name in found.renamed:
+        return left
+    remedy = "name the user as it is called now in the inventory, or take it out, and stop again"
+    why = f"{reason}: whether it was deleted or renamed nobody says"
+    door = Door(DoorKind.NO_STEP, f"user/{name} in aws", why, remedy, "", (), Verdict.UNKNOWN)
+    return left.plus(Proposed(doors=(ProposedDoor(door),)))
 
 
 def _own(name: str) -> Proposed:
@@ -68,8 +80,8 @@ def _steps(account: Account, found: Found, name: str, arn: str, unique: str) -> 
         settle_s=account.settle_s(deny_user.SPEC),
     )
     dead = _holds_key(account, arn)
-    keys = _credentials(account, access_keys.SPEC, f"access_keys:{name}", name, held=dead)
-    others = _credentials(account, service_credentials.SPEC, f"service_credentials:{name}", name, held=False)
+    keys = _credentials(account, access_keys.SPEC, (name, unique), held=dead)
+    others = _credentials(account, service_credentials.SPEC, (name, unique), held=False)
     return Proposed((deny, keys, others))
 
 
@@ -82,12 +94,18 @@ def _holds_key(account: Account, arn: str) -> bool:
     return keys is not None and keys.token is None
 
 
-def _credentials(account: Account, spec: ActionSpec, key: str, name: str, *, held: bool) -> Proposal:
-    what = "access keys" if spec is access_keys.SPEC else "service-specific credentials"
+def _credentials(account: Account, spec: ActionSpec, who: tuple[str, str], *, held: bool) -> Proposal:
+    name, unique = who
+    what, key = (
+        ("access keys", f"access_keys:{name}")
+        if spec is access_keys.SPEC
+        else ("service-specific credentials", f"service_credentials:{name}")
+    )
+    params: dict[str, Json] = {"user": name, "unique_id": unique, "held": held}
     return Proposal(
         key=key,
         action=spec.name,
-        target=Resource("aws-user", f"user/{name}", f"{what} of user {name}", {"user": name, "held": held}),
+        target=Resource("aws-user", f"user/{name}", f"{what} of user {name}", params),
         best_grade=Grade.REFUSED_AS_AGENT if held else Grade.READ_BACK,
         settle_s=account.settle_s(spec),
     )
