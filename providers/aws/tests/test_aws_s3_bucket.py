@@ -49,7 +49,8 @@ def test_the_agent_is_denied_and_the_policy_comes_back_as_it_was(rig: Rig, polic
     statements = json.loads(_policy(rig) or "")["Statement"]
 
     assert [one["Sid"] for one in statements] == [*(["Theirs"] if policy else []), "BreakglassDeny"]
-    assert statements[-1]["Condition"] == {"ArnEquals": {"aws:PrincipalArn": [ROLE]}}
+    patterns = [ROLE, ROLE.replace("role/", "role/*/")]
+    assert statements[-1]["Condition"] == {"ArnEquals": {"aws:PrincipalArn": sorted(patterns)}}
     assert undo(action, found.target, prior).objects == {"policy": Outcome.RESTORED}
     assert before == _policy(rig)
     assert undo(action, found.target, prior).objects == {"policy": Outcome.ALREADY}

@@ -41,14 +41,13 @@ def deny_statements(
     account: Account, params: Mapping[str, Json], actions: Sequence[str], resource: str
 ) -> tuple[JsonObject, ...]:
     """Return the Deny statements for these principals, on this resource."""
-    named: list[Json] = [account.arn("iam", str(one), region="") for one in _items(params, "principals")]
-    conditions: list[JsonObject] = [{"ArnEquals": {"aws:PrincipalArn": named}}] if named else []
+    named = [pattern for one in _items(params, "principals") for pattern in patterns(account, str(one))]
+    conditions: list[JsonObject] = [{"ArnLike": {"aws:PrincipalArn": named}}] if named else []
     for one in _items(params, "sessions"):
         if isinstance(one, dict):
-            role = account.arn("iam", f"role/{one['role']}", region="")
             conditions.append(
                 {
-                    "ArnEquals": {"aws:PrincipalArn": [role]},
+                    "ArnLike": {"aws:PrincipalArn": patterns(account, f"role/{one['role']}")},
                     "StringLike": {"aws:userid": [f"*:{one['session']}"]},
                 }
             )
@@ -89,6 +88,16 @@ def try_as_each(
             return Judgement(Verdict.NOT_CONTAINED, f"{name} was not refused: {error.what}")
         return Judgement(Verdict.NOT_CONTAINED, f"{name} was not refused")
     return Judgement(Verdict.CONTAINED, f"refused as {', '.join(refused)}", Grade.REFUSED_AS_AGENT)
+
+
+def patterns(account: Account, short: str) -> list[Json]:
+    """Return the ARN without and with any path: a name is one principal's alone, whatever its path is.
+
+    IAM User Guide, "IAM identifiers": names are unique within an account; the inventory may lack the path.
+    """
+    kind, _, name = short.partition("/")
+    own = name.rpartition("/")[2]
+    return [account.arn("iam", f"{kind}/{one}", region="") for one in (own, f"*/{own}")]
 
 
 def _items(params: Mapping[str, Json], key: str) -> list[Json]:

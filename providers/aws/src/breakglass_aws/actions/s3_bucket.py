@@ -28,6 +28,7 @@ from breakglass.model.plan import Door, DoorKind, NotTouched
 from breakglass.model.resource import Resource, State
 from breakglass.provider import Outcome, Proposal, Proposed, ProposedDoor, Reversal
 from breakglass_aws.account import Account
+from breakglass_aws.agent_principals import patterns
 from breakglass_aws.found import Found
 from breakglass_aws.refusals import code_of
 
@@ -187,8 +188,8 @@ def _plain(value: Any) -> Any:  # noqa: ANN401 - JSON of any shape
 def propose(account: Account, found: Found) -> Proposed:
     """Propose it for each bucket; never where it would hit the executor or the account's root."""
     buckets = found.of("buckets")
-    principals = [account.arn("iam", f"role/{name}", region="") for name in found.of("roles")]
-    principals += [account.arn("iam", f"user/{name}", region="") for name in found.of("users")]
+    named = [f"role/{name}" for name in found.of("roles")] + [f"user/{name}" for name in found.of("users")]
+    principals = [str(pattern) for one in named for pattern in patterns(account, one)]
     if not buckets:
         return Proposed()
     refused = _refused(account, principals)
