@@ -176,15 +176,19 @@ def test_ctrl_c_while_it_runs_leaves_a_whole_journal_and_resume_goes_on(ground: 
     assert "CONTAINED" in resumed.stdout
 
 
+WHOLE_PATH = 60
+"""A path of a test is longer where tests run side by side, and a path to paste is never broken."""
+
+
 def test_a_window_of_80_columns_without_colour_shows_everything(ground: Ground, agent: str) -> None:
-    """No line is wider than the window, except strings to paste; NO_COLOR leaves no colour."""
+    """No line is wider than the window, except strings and paths to paste; NO_COLOR leaves no colour."""
     with ground.terminal("alice", "stop", agent, NO_COLOR="1") as first:
         _signed_by_first(first, agent)
         first.interrupt()
         first.end()
 
     lines = [line.rstrip() for line in first.shown.splitlines() if not line.startswith("bg1.")]
-    assert 80 >= max(len(line) for line in lines)
+    assert 80 >= max(len(line) for line in lines if max(map(len, line.split()), default=0) < WHOLE_PATH)
     assert [] == [found for found in ESCAPES.findall(first.raw) if found.endswith("m")]
     assert "NOT REVERSIBLE" in first.shown
 
