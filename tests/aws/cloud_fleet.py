@@ -138,8 +138,16 @@ class Cloud:
         self.sandbox.control("settings", settings)
 
     def state(self) -> dict[str, Any]:
-        """Return all that a restore must bring back."""
-        return dict(self.sandbox.control("state"))
+        """Return all that a restore must bring back; places where nothing is are left out."""
+        found = _pruned(self.sandbox.control("state"))
+        return found if isinstance(found, dict) else {}
+
+    def state_of_rogue(self) -> Any:  # noqa: ANN401 - JSON
+        """Return what the account's IAM knows of everybody but the executor."""
+        return {
+            part: {name: one for name, one in things.items() if name != EXECUTOR}
+            for part, things in self.state()["iam"][f"{ACCOUNT}/aws"].items()
+        }
 
     def calls(self, *, since: int = 0) -> list[dict[str, Any]]:
         """Return the record of every call."""
@@ -168,6 +176,14 @@ class Cloud:
             "settle_factor": FAST,
             **settings,
         }
+
+
+def _pruned(value: object) -> object:
+    """Return a value without whatever in it is empty."""
+    if isinstance(value, dict):
+        kept = {name: _pruned(one) for name, one in value.items()}
+        return {name: one for name, one in kept.items() if one not in ({}, None)}
+    return value
 
 
 def secret(keys: Keys) -> bytes:
