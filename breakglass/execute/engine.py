@@ -25,6 +25,7 @@ from breakglass.provider import Action, Budget, Provider
 
 HANG_GRACE_S = 2.0
 """A call that has not returned so long after its step's deadline is given up."""
+LOST = "a call to the provider did not return in time, or its turn at the service's rate did not come"
 CANCEL_GRACE_S = 10.0
 """After Ctrl-C the calls that run have so long to settle."""
 
@@ -113,7 +114,7 @@ def execute(
     if ports.cancelled():
         return False
     for n in lost:
-        _close_unknown(ports, authorised.plan.steps[n], "a call to the provider did not return in time")
+        _close_unknown(ports, authorised.plan.steps[n], LOST)
     return True
 
 

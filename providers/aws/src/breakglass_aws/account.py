@@ -64,6 +64,8 @@ class Account:
         """Make the clients of these services, one after another; for the main thread (DESIGN 10)."""
         for service in services:
             self._client(service, self.region)
+        # IAM's events are on record in one region alone, and are read from there.
+        self._client("cloudtrail", GLOBAL[self.settings.partition])
 
     def call(self, service: str, operation: str, /, **params: Any) -> Answer:  # noqa: ANN401 - its own
         """Make one call, at the service's rate; `operation` is boto3's name (``put_role_policy``).

@@ -178,6 +178,7 @@ PROPOSE: tuple[Propose, ...] = (
 SERVICES = (
     "sts",
     "iam",
+    "resourcegroupstaggingapi",
     "organizations",
     "secretsmanager",
     "kms",
