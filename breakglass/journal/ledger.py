@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from breakglass.canon import Json, JsonObject
+from breakglass.canon import Json, JsonObject, sha256
 from breakglass.clock import Clock, Instant
 from breakglass.errors import DiskRefused, NotAuthorised, RecordDamaged, UsageError
 from breakglass.journal.agent_lock import lock_agent
@@ -132,6 +132,11 @@ class Ledger:
                 ):
                     return record.at
             return None
+
+    def identity(self) -> str:
+        """Return the digest of its first record, which no other state folder has; empty: it has none."""
+        with self._changing():
+            return sha256(self._seen.lines[0]) if self._seen.lines else ""
 
     def highest_roster(self, org: str) -> int:
         """Return the highest roster version that was ever accepted, 0 for none."""

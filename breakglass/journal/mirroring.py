@@ -51,15 +51,15 @@ class Mirroring:
             thread.start()
             self._threads.append(thread)
 
-    def state(self, *, within_s: float) -> Mapping[str, tuple[int, str]]:
-        """Copy what is there now; return (records copied, what failed last) of each mirror."""
+    def state(self, *, within_s: float) -> Sequence[tuple[str, int, str]]:
+        """Copy what is there now; return (name, records copied, what is missing and why) of each mirror."""
         self._all(self._catch_up, within_s)
-        return {copy.mirror.name: (copy.records, copy.failure) for copy in self._copies}
+        return [(copy.mirror.name, copy.records, self._missing(copy)) for copy in self._copies]
 
     def finish(self, files: Mapping[str, bytes], *, within_s: float) -> Sequence[str]:
         """Copy the rest and these files of the sealed run; return what did not get there, in words."""
         self._ended.set()
-        missing = {copy.mirror.name: "no answer in time" for copy in self._copies}
+        done: set[int] = set()
 
         def last(copy: _Copy) -> None:
             self._catch_up(copy)
@@ -68,10 +68,24 @@ class Mirroring:
                     copy.mirror.put(f"{self._prefix}/{name}", data)
             except BreakglassError as error:
                 copy.failure = error.what
-            missing[copy.mirror.name] = copy.failure
+            done.add(id(copy))
 
         self._all(last, within_s)
-        return [f"{name}: {why}" for name, why in missing.items() if why]
+        answers = [
+            (copy, self._missing(copy) or ("" if id(copy) in done else "no answer in time"))
+            for copy in self._copies
+        ]
+        return [f"{copy.mirror.name}: {why}" for copy, why in answers if why]
+
+    def _missing(self, copy: _Copy) -> str:
+        """Return why a copy is not whole, whatever its mirror said last; empty: it is."""
+        if copy.failure:
+            return copy.failure
+        try:
+            left = self._journal.stat().st_size - copy.offset
+        except OSError as error:
+            return f"the journal cannot be read: {error.strerror}"
+        return f"{left} bytes were not copied in time" if left else ""
 
     def _all(self, work: Callable[[_Copy], None], within_s: float) -> None:
         threads = [threading.Thread(target=work, args=(copy,), daemon=True) for copy in self._copies]
@@ -109,6 +123,8 @@ class Mirroring:
             with self._journal.open("rb") as file:
                 file.seek(offset)
                 data = file.read(MAX_SEGMENT_BYTES)
+                if b"\n" not in data and len(data) == MAX_SEGMENT_BYTES:
+                    data += file.readline()  # one record may be longer than a segment, and goes whole
         except OSError:
             return b""
         return data[: data.rfind(b"\n") + 1]

@@ -50,10 +50,15 @@ class Mirror(Protocol):
 
 
 class OpenMirror(Protocol):
-    """Connects to a mirror as the executor."""
+    """Makes a mirror ready to be written as the executor."""
 
     def __call__(
         self, settings: Mapping[str, Json], credentials: Credentials, clock: Clock, *, drill: bool
     ) -> Mirror:
-        """Connect. Raises UsageError: the entry is wrong; ProviderError: it cannot be used."""
+        """Make it ready without any call: one that hangs must not delay a stop that nobody has signed yet.
+
+        Raises:
+            UsageError: the entry is wrong.
+            ProviderError: it cannot be used.
+        """
         ...

@@ -90,6 +90,7 @@ def resume(
         _require_claim(run, ended=bool(records) and records[-1].type == "run.sealed")
         if records and records[-1].type == "run.sealed":
             journal.close()
+            mirrors.copy(run.folder, run.run_name, plan.incident)
             return seal_run(run, ledger, log_key)
         _require_open(run, ledger)
         _go_on(run, records)

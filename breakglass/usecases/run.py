@@ -28,10 +28,11 @@ from breakglass.model.authorised import AuthorisedPlan
 from breakglass.model.plan import Mode, Plan, Verb, plan_digest
 from breakglass.provider import Provider
 from breakglass.report.build import Report
+from breakglass.usecases.claims import claim_of
 from breakglass.usecases.judgement import judge, report_of
 from breakglass.usecases.last_read import read_once_more
 from breakglass.usecases.look_again import look_again
-from breakglass.usecases.mirrors import Mirrors, open_mirrors
+from breakglass.usecases.mirrors import Claim, Mirrors, open_mirrors
 from breakglass.usecases.prepare import Prepared
 from breakglass.usecases.site import Site
 
@@ -212,7 +213,7 @@ def carry_out(  # noqa: PLR0913 - each comes from another hand
         run.raw, files, run.trusted, limits(run.site, run.plan, ledger, run.started_at), run.site.clock.now()
     )
     with ledger.lock_agent(plan.agent, plan.incident):
-        _claim(run, authorised, ledger)
+        _claim(run, authorised, ledger, log_key)
         run.mirrors.copy(run.folder, run.run_name, plan.incident)
         telling = Telling(observer)
         ports = Ports(run.site.clock, run.journal, telling, cancelled, random.Random())  # noqa: S311 - jitter
@@ -244,10 +245,11 @@ def require_ours(plan: Plan, ledger: Ledger) -> None:
         )
 
 
-def _claim(run: Run, authorised: AuthorisedPlan, ledger: Ledger) -> None:
+def _claim(run: Run, authorised: AuthorisedPlan, ledger: Ledger, log_key: Signer) -> None:
     roster = run.trusted
     ledger.remember_roster(run.plan.org, roster.roster.version, roster.sha256)
-    run.mirrors.claim(run.plan, run.digest, run.run_name, run.site.executor().name, run.journal)
+    body = claim_of(run.plan, run.digest, run.run_name, run.site.executor().name, ledger.identity())
+    run.mirrors.claim(Claim(body, log_key, roster.roster, run.plan.verb is Verb.CONTAIN), run.journal)
     if run.started_at is None:
         until = run.site.clock.now().plus(run.plan.max_run_s)
         about = Running(run.plan.agent, str(run.folder.path.absolute()), until)

@@ -149,10 +149,23 @@ def test_a_lost_answer_is_resolved_by_reading_back(rig: Rig, answer: str) -> Non
 
 
 def test_a_bucket_without_lock_is_no_mirror(rig: Rig) -> None:
-    """It is refused when it is opened, not in the night that it is needed."""
+    """Nothing is written there, and the first claim says why."""
     make_bucket(rig, lock=False)
+    mirror = opened(rig)
     with pytest.raises(Denied, match="no Object Lock"):
-        opened(rig)
+        mirror.claim(CLAIM, text("one"))
+    with pytest.raises(Denied, match="no Object Lock"):
+        mirror.put("journals/inc-1/0", b"lines")
+    assert "Contents" not in rig.boto("s3").list_objects_v2(Bucket=BUCKET)
+
+
+def test_a_mirror_that_hangs_is_opened_at_once(rig: Rig) -> None:
+    """No call is made before it is used, on the clock of whoever uses it."""
+    fault = {"service": "*", "operation": "*", "answer": "hang", "times": 99}
+    rig.sandbox.control("faults", {"faults": [fault]})
+    began = SystemClock().monotonic_s()
+    opened(rig, **{"as": f"arn:aws:iam::{ACCOUNT}:role/other"})
+    assert SystemClock().monotonic_s() - began < 1
 
 
 @pytest.mark.parametrize(

@@ -1,12 +1,13 @@
 """A mirror in S3: claims of plans by conditional create, journals as write-once objects.
 
-A claim is ``claims/<plan sha256>``; whoever takes a run over claims ``claims/<plan sha256>.<epoch>``. Its
-text names incident, executor and random bytes, so that after a lost answer we know whether it was ours.
+A claim is ``claims/<plan sha256>``. Its text is signed and names incident, executor and state folder, so that
+after a lost answer we know whether it was ours.
 """
 
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -64,13 +65,19 @@ class S3Mirror:
     """One bucket, under one prefix."""
 
     def __init__(self, settings: AwsSettings, credentials: Credentials, clock: Clock) -> None:
-        """Find the keys and make the client; on the main thread (DESIGN 10).
+        """Import the SDK, which belongs on the main thread (DESIGN 10), and make no call.
 
-        Raises:
-            Denied: there are no keys.
+        A store that hangs must not hold a stop up before anybody has signed it: keys, client and the look
+        at the bucket come with the first use, in the thread of whoever waits no longer than he wants to.
         """
-        self._executor = Executor(settings, _Caller(credentials, clock))
-        self._client = self._executor.client("s3", settings.region)
+        import botocore.config
+        import botocore.session  # noqa: F401 - imported here, used in another thread
+
+        self._settings = settings
+        self._caller = _Caller(credentials, clock)
+        self._gate = threading.Lock()
+        self._made: tuple[Executor, Any] | None = None
+        self._checked = False
         self._prefix = f"{settings.text('prefix').strip('/')}/".lstrip("/")
         self.bucket = Bucket(
             self._call,
@@ -83,14 +90,16 @@ class S3Mirror:
     @property
     def name(self) -> str:
         """Return what messages call it."""
-        return f"s3 bucket {self.bucket.name}"
+        return f"s3 bucket {self.bucket.name}{f'/{self._prefix}'.rstrip('/')}"
 
     def claim(self, name: str, data: bytes) -> bool:
         """Create it if it does not exist: True, it is ours now; False, somebody was first.
 
         Raises:
+            Denied: the bucket has no Object Lock, or there are no keys.
             ProviderError: whether it exists is not known.
         """
+        self._check()
         return self.bucket.create(self._key(name), data) is not None
 
     def read(self, name: str) -> bytes | None:
@@ -101,13 +110,30 @@ class S3Mirror:
         """Write it once, durably; the same bytes again are fine.
 
         Raises:
+            Denied: the bucket has no Object Lock, or there are no keys.
             ProviderError: it is not known to be there with its lock, or other bytes are.
         """
+        self._check()
         self.bucket.put(self._key(name), data)
 
     def close(self) -> None:
         """Let go of connections."""
-        self._client.close()
+        if self._made is not None:
+            self._made[1].close()
+
+    def _check(self) -> None:
+        """Look once that nobody can clean the bucket up; again, as long as that is not known."""
+        if not self._checked:
+            self.bucket.check()
+            self._checked = True
+
+    def _connected(self) -> tuple[Executor, Any]:
+        """Find the keys and make the client, once. Raises ProviderError: there are none."""
+        with self._gate:
+            if self._made is None:
+                executor = Executor(self._settings, self._caller)
+                self._made = (executor, executor.client("s3", self._settings.region))
+            return self._made
 
     def _key(self, name: str) -> str:
         parts = name.split("/")
@@ -118,13 +144,14 @@ class S3Mirror:
     def _call(self, operation: str, /, **params: Any) -> Mapping[str, Any]:  # noqa: ANN401 - its own
         from botocore.exceptions import BotoCoreError, ClientError
 
-        api = str(self._client.meta.method_to_api_mapping[operation])
+        executor, client = self._connected()
+        api = str(client.meta.method_to_api_mapping[operation])
         try:
-            answer: Mapping[str, Any] = getattr(self._client, operation)(**params)
+            answer: Mapping[str, Any] = getattr(client, operation)(**params)
         except (BotoCoreError, ClientError) as error:
             ours = translate(error, api, f"s3://{params['Bucket']}/{params.get('Key', '')}".rstrip("/"))
             if isinstance(ours, CredentialsExpired):
-                self._executor.renew()
+                executor.renew()
             raise ours from error
         return answer
 
@@ -132,21 +159,10 @@ class S3Mirror:
 def open_mirror(
     settings: Mapping[str, Json], credentials: Credentials, clock: Clock, *, drill: bool
 ) -> Mirror:
-    """Connect to the bucket as the executor, after a look that nobody can clean it up.
-
-    Raises:
-        UsageError: the entry is wrong.
-        ProviderError: there are no keys, the bucket has no Object Lock, or it does not answer.
-    """
+    """Make ready to write to the bucket as the executor. Raises UsageError: the entry is wrong."""
     if wrong := mirror_complaints(settings, drill=drill):
         raise UsageError(wrong[0], where="mirror")
-    mirror = S3Mirror(AwsSettings.of(settings), credentials, clock)
-    try:
-        mirror.bucket.check()
-    except BaseException:
-        mirror.close()
-        raise
-    return mirror
+    return S3Mirror(AwsSettings.of(settings), credentials, clock)
 
 
 def mirror_complaints(settings: Mapping[str, Json], *, drill: bool) -> Sequence[str]:
