@@ -39,6 +39,8 @@ class Account:
         self._pace = Pace(connection.clock)
         self._clients: dict[tuple[str, str], Any] = {}
         self._gate = threading.Lock()
+        self._agents: dict[tuple[Keys, str], Any] = {}
+        self._agents_gate = threading.Lock()
 
     @property
     def id(self) -> str:
@@ -125,17 +127,22 @@ class Account:
         Raises:
             ProviderError: it was refused; `code_of` tells how.
         """
-        client = keys_session(keys).create_client(
-            service,
-            region_name=self._region_of(service, self.region),
-            endpoint_url=self.settings.text("endpoint") or None,
-            config=client_config(self.settings),
-        )
-        try:
-            name = _operation(client, operation)
-            return self._translated(lambda: cast("Answer", getattr(client, operation)(**params)), name, name)
-        finally:
-            client.close()
+        client = self._client_of(keys, service)
+        name = _operation(client, operation)
+        return self._translated(lambda: cast("Answer", getattr(client, operation)(**params)), name, name)
+
+    def _client_of(self, keys: Keys, service: str) -> Any:  # noqa: ANN401 - boto3 makes its clients at run time
+        """Return the client of a credential that is held for proof: made once, not once a call."""
+        where = self._region_of(service, self.region)
+        with self._agents_gate:
+            if (keys, service) not in self._agents:
+                self._agents[keys, service] = keys_session(keys).create_client(
+                    service,
+                    region_name=where,
+                    endpoint_url=self.settings.text("endpoint") or None,
+                    config=client_config(self.settings),
+                )
+            return self._agents[keys, service]
 
     def agent_keys(self, principal: str) -> Keys | None:
         """Return the agent's own credential of ``user/NAME`` or ``role/NAME``, where the executor holds one.
@@ -175,7 +182,9 @@ class Account:
         """Let go of connections."""
         with self._gate:
             clients, self._clients = list(self._clients.values()), {}
-        for client in clients:
+        with self._agents_gate:
+            agents, self._agents = list(self._agents.values()), {}
+        for client in (*clients, *agents):
             client.close()
 
     def _client(self, service: str, region: str) -> Any:  # noqa: ANN401 - boto3 makes its clients at run time
