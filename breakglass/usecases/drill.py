@@ -196,8 +196,11 @@ def _score(ground: Ground, plan: Plan, done: Finished) -> tuple[tuple[ScoredChan
     truths = last_effects(ground.grounds.sink / ARRIVALS)
     histories, moot = replay(records), judge(plan, records).moot
     channels = score(plan, histories, moot, truths)
-    there = [truth for cloud in ground.clouds for truth in cloud_truths(cloud)]
-    channels += score(plan, histories, moot, there, phases=(Phase.ISOLATE, Phase.REVOKE))
+    planned = {reach.provider for reach in plan.reaches}
+    for cloud in ground.clouds:
+        # What no plan reached, no report claims anything of.
+        known = histories if cloud.name in planned else {}
+        channels += score(plan, known, moot, cloud_truths(cloud), phases=(Phase.ISOLATE, Phase.REVOKE))
     told = [
         Truth(
             channel=item.truth.channel,
