@@ -59,6 +59,24 @@ def test_an_agent_that_may_change_its_function_can_hide_a_long_run(rig: Rig) -> 
     assert (found.best_grade, found.window_s) == (Grade.NONE, 900)
 
 
+def test_an_agent_that_may_give_itself_rights_can_hide_a_long_run_too(rig: Rig) -> None:
+    """What it may not do now it may have been able to do a minute ago."""
+    found = agent(rig, "iam:PutRolePolicy")
+
+    assert (found.best_grade, found.window_s) == (Grade.NONE, 900)
+
+
+def test_a_function_that_is_deleted_after_planning_is_unknown(rig: Rig) -> None:
+    """A run goes on when its function is deleted: it is no proof that none runs."""
+    found = agent(rig)
+    action = rig.opened[-1].actions[found.action]
+    rig.boto("lambda").delete_function(FunctionName=NAME)
+
+    judged = action.judge(found.target, action.observe(found.target))
+
+    assert judged.verdict.value == "unknown"
+
+
 def test_a_long_run_stays_open_with_its_window(rig: Rig) -> None:
     """Nobody waits fifteen minutes for a stop to return."""
     found = agent(rig, timeout_s=600)

@@ -19,7 +19,23 @@ from breakglass_aws.account import Account
 LONGEST_S = 900
 PERMISSIONS = ("iam:SimulatePrincipalPolicy", "lambda:ListVersionsByFunction")
 _MOMENT = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(\.\d{3,9})?(?:Z|\+0000)", re.ASCII)
-_CHANGES = ("lambda:UpdateFunctionConfiguration", "lambda:PublishVersion", "lambda:DeleteFunction")
+_CHANGES = (
+    "iam:AddUserToGroup",
+    "iam:AttachRolePolicy",
+    "iam:AttachUserPolicy",
+    "iam:CreateAccessKey",
+    "iam:CreatePolicyVersion",
+    "iam:PutRolePolicy",
+    "iam:PutUserPolicy",
+    "iam:SetDefaultPolicyVersion",
+    "iam:UpdateAssumeRolePolicy",
+    "lambda:AddPermission",
+    "lambda:DeleteFunction",
+    "lambda:PublishVersion",
+    "lambda:UpdateFunctionConfiguration",
+    "sts:AssumeRole",
+)
+"""The three that hide a run, and those by which whoever lacks them today may have had them a minute ago."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +67,7 @@ def wait_s(account: Account, found: Timeouts) -> int:
 
 
 def may_change(account: Account, principals: Sequence[str], function: str) -> bool:
-    """Return whether one of these ARNs may change the function, or whether that is not known."""
+    """Return whether one of these ARNs may change the function, or its own rights, or that is not known."""
     for arn in principals:
         try:
             results = list(
@@ -61,7 +77,7 @@ def may_change(account: Account, principals: Sequence[str], function: str) -> bo
                     "EvaluationResults",
                     PolicySourceArn=arn,
                     ActionNames=list(_CHANGES),
-                    ResourceArns=[function, f"{function}:*"],
+                    ResourceArns=[function, f"{function}:*", arn, "*"],
                 )
             )
         except ProviderError:

@@ -91,7 +91,10 @@ class OutlastInvocations:
         seen = fields(state.objects.get("invocations"))
         if seen.get("start"):
             return Judgement(Verdict.NOT_CONTAINED, "new invocations can start")
-        if (waits_s := resource.params.get("wait_s")) and seen:
+        if waits_s := resource.params.get("wait_s"):
+            if not seen:
+                reason = f"the function is gone; a run does not end with it, and may live {WINDOW_S} s"
+                return Judgement(Verdict.UNKNOWN, reason, Grade.NONE)
             if seen.get("modified_ms") != resource.params.get("modified_ms"):
                 reason = f"the function was changed since planning: one that runs may live {WINDOW_S} s"
                 return Judgement(Verdict.UNKNOWN, reason, Grade.NONE)
