@@ -19,7 +19,15 @@ from typing import Any
 from breakglass_aws.sandbox import record
 from breakglass_aws.sandbox.call import Call, Handler, Refusal
 from breakglass_aws.sandbox.record import Recorded
-from breakglass_aws.sandbox.trail_records import DATA_EVENTS, HOME, body, elsewhere, event_source, username
+from breakglass_aws.sandbox.trail_records import (
+    DATA_EVENTS,
+    HOME,
+    body,
+    elsewhere,
+    event_name,
+    event_source,
+    username,
+)
 
 PAGE = 50
 _KEPT = timedelta(days=90)
@@ -112,7 +120,7 @@ def _item(recorded: Recorded, at: datetime) -> dict[str, Any]:
     record_body = body(recorded, at, identity)
     item: dict[str, Any] = {
         "EventId": identity,
-        "EventName": recorded.call.operation,
+        "EventName": event_name(recorded.call.service, recorded.call.operation),
         "ReadOnly": "true" if record_body["readOnly"] else "false",
         "AccessKeyId": recorded.call.access_key,
         "EventTime": at,

@@ -16,6 +16,15 @@ _GLOBAL = frozenset({"iam", "organizations", "cloudfront", "route53"})
 _READS = ("Get", "List", "Describe", "Lookup", "Head", "BatchGet", "Simulate", "Filter", "AssumeRole")
 _OMITTED = frozenset({"secretaccesskey", "plaintext", "secretstring", "privatekey"})
 """CloudTrail leaves these out of `responseElements`."""
+_LAMBDA: Mapping[str, str] = {
+    "AddPermission": "AddPermission20150331v2",
+    "CreateEventSourceMapping": "CreateEventSourceMapping20150331",
+    "CreateFunction": "CreateFunction20150331",
+    "DeleteFunction": "DeleteFunction20150331",
+    "UpdateFunctionCode": "UpdateFunctionCode20150331v2",
+    "UpdateFunctionConfiguration": "UpdateFunctionConfiguration20150331v2",
+}
+"""Lambda Developer Guide, "Logging Lambda API calls using CloudTrail": names with the API's version."""
 DATA_EVENTS: Mapping[str, tuple[str, ...]] = {
     "lambda": ("Invoke", "InvokeAsync", "InvokeWithResponseStream"),
     "sqs": (
@@ -40,6 +49,11 @@ def event_source(service: str) -> str:
     return f"{'states' if service == 'stepfunctions' else service}.amazonaws.com"
 
 
+def event_name(service: str, operation: str) -> str:
+    """Return ``eventName``: the operation, but for some of Lambda's."""
+    return _LAMBDA.get(operation, operation) if service == "lambda" else operation
+
+
 def username(recorded: Recorded) -> str:
     """Return what LookupEvents calls the user: a user's name, or a session's."""
     who = recorded.identity
@@ -54,7 +68,7 @@ def body(recorded: Recorded, at: datetime, identity: str) -> dict[str, Any]:
         "userIdentity": _who(recorded.identity, call.access_key),
         "eventTime": _time(at),
         "eventSource": event_source(call.service),
-        "eventName": call.operation,
+        "eventName": event_name(call.service, call.operation),
         "awsRegion": HOME if elsewhere(call.service) else call.region,
         "sourceIPAddress": call.source_ip,
         "requestParameters": _lower(plain(call.params)) or None,
