@@ -152,13 +152,25 @@ def test_a_stack_denies_updates_and_gets_its_own_policy_back_byte_for_byte(rig: 
     provider = rig.provider(deployers=["cloudformation:bot-stack"])
     found = proposal(provider, cloudformation.SPEC.name)
     action = provider.actions[found.action]
-    assert found.revokes == ("deployer:cloudformation/bot-stack",)
+    assert found.revokes == ()
 
     prior, _ = close(action, found.target)
 
     assert policy_of(rig, stack_id) == cloudformation.DENY
     assert undo(action, found.target, prior).objects == {stack_id: Outcome.RESTORED}
     assert policy_of(rig, stack_id) == KEEP_QUEUE
+
+
+def test_an_update_may_override_the_policy_so_the_deployer_stays_an_open_door(rig: Rig) -> None:
+    """StackPolicyDuringUpdateBody: nobody may read "contained" where a deployer needs one parameter more."""
+    stack(rig)
+    provider = rig.provider(deployers=["cloudformation:bot-stack"])
+
+    (door,) = [one.door for one in provider.discover().doors if "bot-stack" in one.door.name]
+
+    assert door.verdict is Verdict.UNKNOWN
+    assert door.closed_by == ()
+    assert "override" in door.reason
 
 
 def test_where_there_was_no_policy_the_restore_says_that_one_stays(rig: Rig) -> None:

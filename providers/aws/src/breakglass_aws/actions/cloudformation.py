@@ -1,9 +1,9 @@
 """``aws.cloudformation.deny_updates``: a stack policy that denies every update of the stack's resources.
 
-What it does not do, and the plan says: a caller may override a stack policy for one update
-(`StackPolicyDuringUpdateBody`), a stack may be deleted and made anew, and an update that runs goes on:
-cancelling it rolls resources back, which is a change of its own. Termination protection is left alone:
-deleting a stack starts no agent.
+What it does not do: a caller may override a stack policy for one update (CloudFormation API reference,
+UpdateStack, `StackPolicyDuringUpdateBody`), and may delete the stack and make it anew. So this step closes no
+deployer for good, and the plan shows the door. An update that runs goes on: cancelling it rolls resources
+back, which is a change of its own. Termination protection is left alone: deleting a stack starts no agent.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from breakglass.model.action import (
     Source,
     Verdict,
 )
-from breakglass.model.plan import NotTouched
+from breakglass.model.plan import Door, DoorKind, NotTouched
 from breakglass.model.resource import Resource, State
-from breakglass.provider import Outcome, Proposal, Proposed, Reversal
+from breakglass.provider import Outcome, Proposal, Proposed, ProposedDoor, Reversal
 from breakglass_aws.account import Account, Answer
 from breakglass_aws.found import Found
 from breakglass_aws.refusals import text_of
@@ -168,7 +168,7 @@ def same(one: Json, other: str) -> bool:
 
 def propose(account: Account, found: Found) -> Proposed:
     """Propose to freeze each stack that the inventory names as a deployer."""
-    proposals, notes = [], []
+    proposals, notes, doors = [], [], []
     for entry in found.of("deployers"):
         if not entry.startswith(KIND):
             continue
@@ -185,10 +185,24 @@ def propose(account: Account, found: Found) -> Proposed:
                 action=SPEC.name,
                 target=target,
                 settle_s=account.settle_s(SPEC),
-                revokes=(f"deployer:cloudformation/{name}",),
             )
         )
-    return Proposed(tuple(proposals), not_touched=tuple(notes))
+        doors.append(_door(name))
+    return Proposed(tuple(proposals), not_touched=tuple(notes), doors=tuple(doors))
+
+
+def _door(name: str) -> ProposedDoor:
+    return ProposedDoor(
+        Door(
+            kind=DoorKind.NO_STEP,
+            name=f"deployer cloudformation {name}",
+            reason="whoever may update the stack may override its policy for that update",
+            remedy="deny cloudformation:UpdateStack, CreateStack and ExecuteChangeSet to whoever deploys",
+            owner="",
+            closed_by=(),
+            verdict=Verdict.UNKNOWN,
+        )
+    )
 
 
 def _of(value: Json, key: str) -> Json:
