@@ -65,6 +65,7 @@ def test_a_role_made_since_the_harm_began_that_trusts_the_agent_is_the_agents(ri
     doors = [one.door.name for one in seen.proposed.doors]
     assert "role/stranger in aws" in doors
     assert "role/old-friend in aws" not in doors
+    assert "sessions of role/old-friend" in doors
 
 
 def test_who_else_uses_a_role_is_said(rig: Rig) -> None:

@@ -43,14 +43,14 @@ def deny_statements(
     """Return the Deny statements for these principals, on this resource."""
     named = [pattern for one in _items(params, "principals") for pattern in patterns(account, str(one))]
     conditions: list[JsonObject] = [{"ArnLike": {"aws:PrincipalArn": named}}] if named else []
-    for one in _items(params, "sessions"):
-        if isinstance(one, dict):
-            conditions.append(
-                {
-                    "ArnLike": {"aws:PrincipalArn": patterns(account, f"role/{one['role']}")},
-                    "StringLike": {"aws:userid": [f"*:{one['session']}"]},
-                }
-            )
+    conditions += [
+        {
+            "ArnLike": {"aws:PrincipalArn": patterns(account, f"role/{one['role']}")},
+            "StringLike": {"aws:userid": [f"*:{one['session']}"]},
+        }
+        for one in _items(params, "sessions")
+        if isinstance(one, dict)
+    ]
     return tuple(
         denial({"Principal": "*", "Action": [*actions], "Resource": resource, "Condition": one})
         for one in conditions

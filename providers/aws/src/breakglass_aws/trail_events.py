@@ -32,12 +32,12 @@ class Marks:
 
     def own(self, body: Mapping[str, object], keys: frozenset[str]) -> bool:
         """Return whether the agent called, as itself or with something that it issued."""
-        who = _mapping(body.get("userIdentity"))
+        who = mapping(body.get("userIdentity"))
         if who.get("accessKeyId") and str(who["accessKeyId"]) in keys:
             return True
         if who.get("accountId") not in (None, self.account):
             return False
-        issuer = _mapping(_mapping(who.get("sessionContext")).get("sessionIssuer"))
+        issuer = mapping(mapping(who.get("sessionContext")).get("sessionIssuer"))
         if issuer.get("type") == "Role" or who.get("type") == "AssumedRole":
             return self._as_role(str(who.get("arn") or ""), str(issuer.get("userName") or ""))
         return str(who.get("userName") or issuer.get("userName") or "") in self.users
@@ -76,7 +76,7 @@ class Event:
         except (ValueError, RecursionError):
             body = {}
         named = item.get("Resources")
-        names = [_mapping(one).get("ResourceName") for one in named] if isinstance(named, list) else []
+        names = [mapping(one).get("ResourceName") for one in named] if isinstance(named, list) else []
         found = body if isinstance(body, dict) else {}
         return cls(str(item.get("EventId") or ""), found, tuple(str(name) for name in names if name))
 
@@ -122,9 +122,9 @@ def _touches(event: Event, marks: Marks) -> bool:
 
 def _issued(body: Mapping[str, object]) -> Iterator[str]:
     """Yield the access key ids in what a call returned: of a session, or of a user's new key."""
-    answer = _mapping(body.get("responseElements"))
+    answer = mapping(body.get("responseElements"))
     for part in ("credentials", "accessKey"):
-        key = _mapping(answer.get(part)).get("accessKeyId")
+        key = mapping(answer.get(part)).get("accessKeyId")
         if isinstance(key, str) and key:
             yield key
 
@@ -142,5 +142,14 @@ def _texts(value: object, depth: int) -> Iterator[str]:
             yield from _texts(item, depth + 1)
 
 
-def _mapping(value: object) -> Mapping[str, object]:
+def text_at(value: Mapping[str, object], path: Sequence[str]) -> str:
+    """Return the text at a path; empty where there is none."""
+    here: object = value
+    for part in path:
+        here = mapping(here).get(part)
+    return here if isinstance(here, str) else ""
+
+
+def mapping(value: object) -> Mapping[str, object]:
+    """Return a mapping; an empty one for anything else."""
     return value if isinstance(value, Mapping) else {}

@@ -12,8 +12,14 @@ from breakglass.model.plan import Door, DoorKind, NotTouched
 from breakglass.provider import Proposed, ProposedDoor
 from breakglass_aws.account import Account
 from breakglass_aws.discover import tags
-from breakglass_aws.discover.made import Made, made_by
-from breakglass_aws.discover.principals import Principal, every_principal, new_friends, unexplained
+from breakglass_aws.discover.made import UNKNOWN_START_S, Made, made_by
+from breakglass_aws.discover.principals import (
+    Principal,
+    every_principal,
+    new_friends,
+    old_friends,
+    unexplained,
+)
 from breakglass_aws.discover.sharers import sharers
 from breakglass_aws.found import Found, Known
 from breakglass_aws.inventory import SETTINGS
@@ -73,12 +79,15 @@ def gather(account: Account) -> Gathered:
     gathering.incomplete += made.incomplete
     for key, name, origin in made.resources:
         gathering.add(key, name, origin)
-    for friend in new_friends(principals, _own(gathering, principals), account.connection.since):
+    since = account.connection.since or account.connection.clock.now().plus(-UNKNOWN_START_S)
+    for friend in new_friends(principals, _own(gathering, principals), since):
         gathering.add("roles", friend.name, TRUSTS_IT)
     shared, failed = sharers(account, gathering.found(), principals)
     gathering.incomplete += failed
     known = (*_own(gathering, principals), *made.by_others)
-    doors = [*made.doors, *(_door(one) for one in unexplained(principals, known, account.connection.since))]
+    doors = [*made.doors, *(_door(one) for one in unexplained(principals, known, since))]
+    friends = old_friends(principals, _own(gathering, principals))
+    doors += [_friend(one) for one in friends if not _named(gathering, one)]
     not_touched = [
         NotTouched(arn, f"{tags.ORIGIN}, and no action is about such a resource") for arn in unknown
     ]
@@ -86,6 +95,7 @@ def gather(account: Account) -> Gathered:
         replace(
             gathering.found(),
             shared=shared,
+            renamed=made.renamed,
             known={one.short: Known(one.arn, one.id, one.path) for one in principals},
         ),
         Proposed((), tuple(doors), tuple(not_touched), tuple(gathering.incomplete)),
@@ -114,4 +124,24 @@ def _door(one: Principal) -> ProposedDoor:
     remedy = "look who made it; name it in the inventory if it is the agent's, and stop again"
     return ProposedDoor(
         Door(DoorKind.CAN_MINT, f"{one.short} in aws", reason, remedy, "", (), Verdict.UNKNOWN)
+    )
+
+
+def _named(gathering: _Gathering, one: Principal) -> bool:
+    """Return whether the inventory itself says which sessions of a role are the agent's."""
+    return any(
+        item.rpartition("/")[0].rpartition("/")[2] == one.name
+        and ("role_sessions", item) not in gathering.origins
+        for item in gathering.names.get("role_sessions", ())
+    )
+
+
+def _friend(one: Principal) -> ProposedDoor:
+    """Return the door of a role that the agent may assume: sessions that it has of it live on."""
+    reason = "it trusts the agent: a session that the agent made of it lives up to 12 h, the stop or not"
+    remedy = (
+        f"name it in roles, or the agent's sessions of it in role_sessions ({one.name}/*), and stop again"
+    )
+    return ProposedDoor(
+        Door(DoorKind.CAN_MINT, f"sessions of {one.short}", reason, remedy, "", (), Verdict.UNKNOWN)
     )

@@ -7,25 +7,26 @@ what was made last may be missing; users and roles are therefore read directly t
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from breakglass.model.action import Verdict
-from breakglass.model.plan import Door, DoorKind
 from breakglass.provider import ProposedDoor
 from breakglass_aws import trail_scan
 from breakglass_aws.account import Account
+from breakglass_aws.discover.planted import elsewhere, planted
 from breakglass_aws.found import Found
-from breakglass_aws.trail_events import Event, Marks, agents
+from breakglass_aws.trail_events import Event, Marks, agents, mapping, text_at
 
 SCAN_S = 8.0
 """Planning has 30 s in all; what this does not reach is said."""
 BEFORE_S = 900
 UNKNOWN_START_S = 3600
 """Where nobody said when the harm began, the last hour is read."""
+_GLOBAL = frozenset({"users", "roles", "role_sessions"})
 _NAMED = {
     "CreateUser": ("users", ("user", "userName")),
     "CreateRole": ("roles", ("role", "roleName")),
     "CreateFunction20150331": ("functions", ("functionName",)),
+    "CreateFunction20150331v2": ("functions", ("functionName",)),
     "CreatePipe": ("pipes", ("name",)),
 }
 """Event -> the inventory's key, and where the answer names what was made."""
@@ -41,6 +42,8 @@ class Made:
     """ARNs of users and roles that somebody else is known to have made."""
     doors: tuple[ProposedDoor, ...] = ()
     incomplete: tuple[str, ...] = ()
+    renamed: Mapping[str, str] = field(default_factory=dict)
+    """A user's old name -> the one that it was given."""
 
 
 def made_by(account: Account, found: Found) -> Made:
@@ -63,84 +66,96 @@ def made_by(account: Account, found: Found) -> Made:
             incomplete.append(f"CloudTrail in {region}: {scan.failed}")
         elif not scan.complete:
             incomplete.append(f"CloudTrail in {region} was read back to {scan.back_to or 'nothing'} only")
-    own = agents(list(events.values()), _marks(account, found))
+    renamed = _renamed(list(events.values()), found)
+    own = agents(list(events.values()), _marks(account, found, renamed))
     mine = {event.id for event in own}
     others = [event for event in events.values() if event.id not in mine]
     return Made(
-        resources=tuple(_resources(own)),
+        resources=(
+            *(("users", new, f"renamed, it was user {old} (CloudTrail)") for old, new in renamed.items()),
+            *(named for event, *named in _resources(own) if _here(account, event, named[0])),
+        ),
         by_others=tuple(_arns(others)),
-        doors=tuple(_doors(own, set(found.of("users")))),
+        doors=(*planted(own, found), *_elsewhere(account, own)),
         incomplete=tuple(incomplete),
+        renamed=renamed,
     )
 
 
-def _marks(account: Account, found: Found) -> Marks:
+def _renamed(events: Sequence[Event], found: Found) -> Mapping[str, str]:
+    """Return the agent's users that anybody renamed; a user keeps its keys and sessions under a new name."""
+    own = {name.rpartition("/")[2] for name in found.of("users")}
+    renamed: dict[str, str] = {}
+    for event in sorted(events, key=lambda one: str(one.body.get("eventTime"))):
+        asked = mapping(event.body.get("requestParameters"))
+        old, new = text_at(asked, ("userName",)), text_at(asked, ("newUserName",))
+        done = event.body.get("eventName") == "UpdateUser" and not event.body.get("errorCode")
+        if done and new and old in own:
+            own.add(new)
+            renamed[old] = new
+    return renamed
+
+
+def _marks(account: Account, found: Found, renamed: Mapping[str, str]) -> Marks:
     return Marks(
         account=account.id,
-        users=frozenset(name.rpartition("/")[2] for name in found.of("users")),
+        users=frozenset((*renamed.values(), *(name.rpartition("/")[2] for name in found.of("users")))),
         roles=frozenset(name.rpartition("/")[2] for name in found.of("roles")),
         sessions=found.of("role_sessions"),
         resources=frozenset(),
     )
 
 
-def _resources(own: Sequence[Event]) -> Iterator[tuple[str, str, str]]:
+def _here(account: Account, event: Event, key: str) -> bool:
+    """Return whether what an event made is this account's and region's; users and roles have no region."""
+    if key in _GLOBAL:
+        return True
+    return str(event.body.get("awsRegion") or account.region) == account.region
+
+
+def _elsewhere(account: Account, own: Sequence[Event]) -> Iterator[ProposedDoor]:
+    """Yield what the agent made in another region, and whom it became in another account."""
+    for event, key, name, _ in _resources(own):
+        if not _here(account, event, key):
+            yield elsewhere(event, f"{key} {name}", f"region {event.body.get('awsRegion')}")
+    for event in own:
+        arn = text_at(mapping(event.body.get("responseElements")), ("assumedRoleUser", "arn"))
+        if arn and arn.split(":")[4] != account.id:
+            yield elsewhere(event, arn.rpartition(":")[2], f"account {arn.split(':')[4]}")
+
+
+def _resources(own: Sequence[Event]) -> Iterator[tuple[Event, str, str, str]]:
     for event in own:
         if event.body.get("errorCode"):
             continue
-        name, answer = str(event.body.get("eventName") or ""), _mapping(event.body.get("responseElements"))
+        name, answer = str(event.body.get("eventName") or ""), mapping(event.body.get("responseElements"))
         origin = f"made by the agent ({name} at {event.body.get('eventTime')}, CloudTrail)"
         if name in _NAMED:
             key, path = _NAMED[name]
-            if made := _at(answer, path):
-                yield key, made, origin
+            if made := text_at(answer, path):
+                yield event, key, made, origin
         elif name == "RunInstances":
-            items = _mapping(answer.get("instancesSet")).get("items")
+            items = mapping(answer.get("instancesSet")).get("items")
             for item in items if isinstance(items, list) else ():
-                if made := str(_mapping(item).get("instanceId") or ""):
-                    yield "instances", made, origin
+                if made := str(mapping(item).get("instanceId") or ""):
+                    yield event, "instances", made, origin
         elif name == "CreateStateMachine":
             if made := str(answer.get("stateMachineArn") or "").rpartition(":")[2]:
-                yield "state_machines", made, origin
+                yield event, "state_machines", made, origin
         elif name == "AssumeRole":
-            arn = _at(answer, ("assumedRoleUser", "arn"))
-            if session := arn.partition(":assumed-role/")[2]:
-                yield "role_sessions", session, f"assumed by the agent ({event.body.get('eventTime')})"
+            arn = text_at(answer, ("assumedRoleUser", "arn"))
+            session = arn.partition(":assumed-role/")[2]
+            if session and arn.split(":")[4] == event.body.get("recipientAccountId", arn.split(":")[4]):
+                yield event, "role_sessions", session, f"assumed by the agent ({event.body.get('eventTime')})"
 
 
 def _arns(others: Sequence[Event]) -> Iterator[str]:
+    """Yield whom somebody else made; what a service made may be by order of anybody, the agent too."""
     for event in others:
-        answer = _mapping(event.body.get("responseElements"))
+        ordered = mapping(event.body.get("userIdentity")).get("invokedBy")
+        if ordered or str(event.body.get("sourceIPAddress") or "").endswith(".amazonaws.com"):
+            continue
+        answer = mapping(event.body.get("responseElements"))
         for part in ("user", "role"):
-            if arn := _at(answer, (part, "arn")):
+            if arn := text_at(answer, (part, "arn")):
                 yield arn
-
-
-def _doors(own: Sequence[Event], users: set[str]) -> Iterator[ProposedDoor]:
-    """Yield what the agent made on somebody else's identity: no step may take that identity away."""
-    for event in own:
-        name, asked = event.body.get("eventName"), _mapping(event.body.get("requestParameters"))
-        user = str(asked.get("userName") or "")
-        if event.body.get("errorCode") or name not in {"CreateAccessKey", "CreateLoginProfile"}:
-            continue
-        if not user or user in users:
-            continue
-        key = _at(_mapping(event.body.get("responseElements")), ("accessKey", "accessKeyId"))
-        what = f"access key {key} of user {user}" if key else f"password of user {user}"
-        reason = f"the agent made it at {event.body.get('eventTime')}; {user} is not the agent's"
-        remedy = "set it inactive by hand, or name the user in the inventory and stop again"
-        yield ProposedDoor(
-            Door(DoorKind.CAN_MINT, what[:200], reason[:500], remedy, user[:200], (), Verdict.NOT_CONTAINED)
-        )
-
-
-def _at(value: Mapping[str, object], path: Sequence[str]) -> str:
-    """Return the text at a path; empty where there is none."""
-    here: object = value
-    for part in path:
-        here = _mapping(here).get(part)
-    return here if isinstance(here, str) else ""
-
-
-def _mapping(value: object) -> Mapping[str, object]:
-    return value if isinstance(value, Mapping) else {}

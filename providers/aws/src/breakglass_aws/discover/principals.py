@@ -13,6 +13,8 @@ from breakglass_aws.bulk import Entity, entity
 from breakglass_aws.discover.tags import TAG
 from breakglass_aws.texts import detail_texts
 
+SECOND_MS = 1000
+"""IAM tells when something was made in whole seconds."""
 SERVICE_PATHS = ("/aws-service-role/", "/aws-reserved/")
 
 
@@ -92,37 +94,51 @@ def trusted(document: object) -> tuple[str, ...]:
     return tuple(dict.fromkeys(found))
 
 
-def new_friends(
-    principals: Iterable[Principal], own: Sequence[str], since: Instant | None
-) -> Sequence[Principal]:
+def new_friends(principals: Iterable[Principal], own: Sequence[str], since: Instant) -> Sequence[Principal]:
     """Return roles that were made since the harm began and that one of the agent's principals may assume.
 
     `own` are the agent's ARNs. CloudTrail tells who made them, minutes later; that they trust the agent is
     reason enough.
     """
-    if since is None:
-        return ()
     return [
         one
         for one in principals
         if one.key == "roles"
-        and one.created.epoch_ms >= since.epoch_ms
+        and one.created.epoch_ms >= since.epoch_ms - SECOND_MS
         and one.arn not in own
         and not one.path.startswith(SERVICE_PATHS)
         and set(own).intersection(one.trusts)
     ]
 
 
-def unexplained(
-    principals: Iterable[Principal], known: Sequence[str], since: Instant | None
-) -> Sequence[Principal]:
+def unexplained(principals: Iterable[Principal], known: Sequence[str], since: Instant) -> Sequence[Principal]:
     """Return users and roles that were made since the harm began, by nobody knows whom; `known` are ARNs."""
-    if since is None:
-        return ()
     return [
         one
         for one in principals
-        if one.created.epoch_ms >= since.epoch_ms
+        if one.created.epoch_ms >= since.epoch_ms - SECOND_MS
         and one.arn not in known
         and not one.path.startswith(SERVICE_PATHS)
     ]
+
+
+def old_friends(principals: Iterable[Principal], own: Sequence[str]) -> Sequence[Principal]:
+    """Return roles that are not the agent's and whose trust policy names one of its principals.
+
+    A session that it made of one lives up to 12 h (IAM User Guide, "Update the maximum session duration for
+    a role"): longer than CloudTrail is read back, and the last minutes are not in CloudTrail yet.
+    """
+    named = {*own, *(_session(arn) for arn in own)}
+    return [
+        one
+        for one in principals
+        if one.key == "roles"
+        and one.arn not in own
+        and not one.path.startswith(SERVICE_PATHS)
+        and any(trust in named or trust.rpartition("/")[0] in named for trust in one.trusts)
+    ]
+
+
+def _session(arn: str) -> str:
+    """Return what the ARNs of a role's sessions begin with."""
+    return arn.replace(":iam:", ":sts:").replace(":role/", ":assumed-role/")
