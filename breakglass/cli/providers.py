@@ -6,11 +6,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from breakglass.cli.complete import providers
+from breakglass.cli.complete import agents, providers
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from breakglass.canon import JsonObject
+    from breakglass.cli.session import Session
     from breakglass.model.action import ActionSpec
+    from breakglass.model.resource import Reach
     from breakglass.provider import Card
     from breakglass.report.typeset import Row
 
@@ -51,20 +55,35 @@ def show(
         bool, typer.Option("--policy", help="Print the executor's least rights, as the platform's own JSON.")
     ] = False,
     purpose: Annotated[
-        str, typer.Option("--for", metavar="stop|restore", help="With --policy: rights to do what.")
-    ] = "stop",
+        str,
+        typer.Option(
+            "--for", metavar="stop|restore", help="With --policy: rights to do what; stop without it."
+        ),
+    ] = "",
     split: Annotated[
         bool, typer.Option("--split", help="With --policy: in pieces that fit the platform's limit.")
     ] = False,
+    agent: Annotated[
+        str,
+        typer.Option(
+            "--agent",
+            metavar="NAME",
+            help="With --policy: as the kit names this agent.",
+            autocompletion=agents,
+        ),
+    ] = "",
 ) -> None:
     """Show what a provider can do, what it needs, and who says so; no SDK is loaded."""
     from breakglass import registry
     from breakglass.cli.session import session, show_json
+    from breakglass.errors import UsageError
 
     here = session()
     card = registry.card(name)
+    if not policy and (purpose or split or agent):
+        raise UsageError("--for, --split and --agent belong to --policy", remedy="add --policy")
     if policy:
-        documents = _policy(card, purpose, split=split)
+        documents = _policy(card, purpose or "stop", _reaches(here, card, agent), split=split)
         show_json(here.out, documents if split else documents[0])
         return
     if json:
@@ -108,7 +127,26 @@ def check(
     leave(EXIT_UNREACHABLE if any(why for _, why in answers) else 0)
 
 
-def _policy(card: Card, purpose: str, *, split: bool) -> list[JsonObject]:
+def _reaches(here: Session, card: Card, agent: str) -> Sequence[Reach]:
+    """Return how the kit's inventory reaches an agent by this provider; nothing without an agent.
+
+    Raises:
+        UsageError: there is no such agent, or it is not reached so.
+    """
+    from breakglass.errors import UsageError
+    from breakglass.usecases.connections import card_or_none
+    from breakglass.usecases.site import open_site
+
+    if not agent:
+        return ()
+    site = open_site(None, here.environ, here.clock, card_or_none, drill_wanted=True)
+    found = [reach for reach in site.agent(agent).reaches if reach.provider == card.name]
+    if not found:
+        raise UsageError(f"agent {agent} has no reach of provider {card.name}")
+    return found
+
+
+def _policy(card: Card, purpose: str, reaches: Sequence[Reach], *, split: bool) -> list[JsonObject]:
     """Return the platform's own documents. Raises UsageError: this platform has none, or no such purpose."""
     from breakglass.errors import UsageError
 
@@ -116,7 +154,7 @@ def _policy(card: Card, purpose: str, *, split: bool) -> list[JsonObject]:
         raise UsageError(f"{card.name} has no policy documents: its rights are {_RIGHTS}")
     if purpose not in {"stop", "restore"}:
         raise UsageError(f"--for {purpose!r}: there is stop and restore")
-    return list(card.policy(purpose, split=split))
+    return list(card.policy(purpose, reaches, split=split))
 
 
 def _document(card: Card) -> dict[str, object]:

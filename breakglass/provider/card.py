@@ -42,8 +42,11 @@ class Setting:
 class LeastRights(Protocol):
     """Writes what the executor needs, and nothing else."""
 
-    def __call__(self, purpose: str, *, split: bool) -> Sequence[JsonObject]:
-        """Return it for ``stop`` or ``restore``: one document, or pieces that the platform's limits allow."""
+    def __call__(self, purpose: str, reaches: Sequence[Reach], *, split: bool) -> Sequence[JsonObject]:
+        """Return it for ``stop`` or ``restore``: one document, or pieces that the platform's limits allow.
+
+        `reaches` are those of one agent, whose settings the rights then fit; none: those of any agent.
+        """
         ...
 
 

@@ -114,3 +114,21 @@ def test_a_statement_that_is_too_long_alone_is_cut() -> None:
 def test_the_documents_are_the_same_each_time() -> None:
     """They are compared and signed."""
     assert json.dumps(documents("stop", ())) == json.dumps(documents("stop", ()))
+
+
+def test_an_executor_may_not_write_its_own_role() -> None:
+    """Where the inventory names it: who may put policies on roles could else give itself everything."""
+    own = "arn:aws:iam::123456789012:role/breakglass-executor"
+    reach = Reach("aws", {"account": "123456789012", "region": "eu-west-1", "as": own}, "agents/a.yaml:1")
+    for purpose in ("stop", "restore"):
+        (document,) = documents(purpose, [reach])
+        (itself,) = [one for one in _statements(document) if one.get("Resource") == [own]]
+        assert itself["Effect"] == "Deny"
+        writes = {str(action) for action in _list(itself["Action"])}
+        assert {"iam:PutRolePolicy", "iam:UpdateAssumeRolePolicy"} <= writes
+        assert not any(action.startswith(("iam:Get", "iam:List", "iam:Simulate")) for action in writes)
+        for piece in split(document):
+            assert len(json.dumps(piece, separators=(",", ":"))) <= LONGEST_POLICY
+            sids = [str(one["Sid"]) for one in _statements(piece)]
+            assert len(set(sids)) == len(sids)
+            assert all(sid.isalnum() for sid in sids)

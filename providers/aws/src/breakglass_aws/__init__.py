@@ -7,6 +7,7 @@ from pathlib import Path
 
 from breakglass.canon import JsonObject
 from breakglass.errors import UsageError
+from breakglass.model.resource import Reach
 from breakglass.provider import AgentCloud, Card, Connection, Provider
 from breakglass_aws import parts
 from breakglass_aws.inventory import SETTINGS
@@ -38,11 +39,11 @@ def _cloud(folder: Path, *, say: Callable[[str], None]) -> AgentCloud:
     return start(folder, say=say)
 
 
-def _policy(purpose: str, *, split: bool) -> Sequence[JsonObject]:
+def _policy(purpose: str, reaches: Sequence[Reach], *, split: bool) -> Sequence[JsonObject]:
     """Return the executor's least rights as IAM policy documents."""
     from breakglass_aws import permissions
 
-    whole = permissions.documents(purpose, ())
+    whole = permissions.documents(purpose, reaches)
     return [piece for one in whole for piece in permissions.split(one)] if split else whole
 
 

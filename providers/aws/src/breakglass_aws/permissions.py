@@ -44,13 +44,24 @@ _PASSED_TO = {"eks": "pods.eks.amazonaws.com", "ecs": "ecs-tasks.amazonaws.com"}
 
 
 def documents(purpose: str, reaches: Sequence[Reach]) -> Sequence[JsonObject]:
-    """Return the policy for ``stop`` or ``restore``; reaches name the policies that it may attach."""
+    """Return the policy for ``stop`` or ``restore``.
+
+    Reaches name the policies that it may attach, and the executor's own role, whose rights it may not write.
+    """
     wanted = needed(purpose)
     policies = _quarantine_policies(reaches)
     statements = _iam(wanted, policies, purpose) + _others(wanted)
     if "iam:PassRole" in wanted:
         statements.append(_pass_role(purpose))
     statements.append(_statement("Never", "Deny", denied()))
+    if roles := sorted(
+        {as_role for reach in reaches if (as_role := AwsSettings.of(reach.settings).text("as"))}
+    ):
+        own: list[Json] = [*roles]
+        writes = [name for name in sorted(wanted) if name.startswith("iam:") and not _reads(name)]
+        statements.append(
+            {**_statement("NotItself", "Deny", set(writes) - {"iam:PassRole"}), "Resource": own}
+        )
     return [_document(statements)]
 
 
@@ -109,7 +120,7 @@ def _iam(wanted: frozenset[str], policies: list[str], purpose: str) -> list[Json
     # Restore puts back whatever boundary was there: no condition can name it ahead.
     bound: JsonObject = {"Condition": {"ArnEquals": {"iam:PermissionsBoundary": only}}}
     rest = {name for name in wanted if name.startswith("iam:")} - _BY_POLICY - _BY_BOUNDARY - {"iam:PassRole"}
-    reads = {name for name in rest if name.startswith(("iam:Get", "iam:List", "iam:Simulate"))}
+    reads = {name for name in rest if _reads(name)}
     versions = {name for name in rest - reads if "PolicyVersion" in name}
     roles = {name for name in rest - reads if "Role" in name}
     statements: tuple[JsonObject, ...] = (
@@ -124,6 +135,10 @@ def _iam(wanted: frozenset[str], policies: list[str], purpose: str) -> list[Json
         _statement("ClassSwitch", "Allow", versions),
     )
     return [one for one in statements if one["Action"]]
+
+
+def _reads(action: str) -> bool:
+    return action.startswith(("iam:Get", "iam:List", "iam:Simulate"))
 
 
 def _others(wanted: frozenset[str]) -> list[JsonObject]:
