@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import shutil
 import tempfile
 import zipfile
@@ -26,6 +27,8 @@ ADMIN = {"AccessKeyId": "AKIAADMINADMINADMIN0", "SecretAccessKey": "admin"}
 EXECUTOR = "executor"
 FAST = "0.05"
 """A settle time of 10 s takes half a second."""
+RUNBOOK = Path(__file__).parents[2] / "runbooks" / "prompt-injection.yaml"
+"""Taken with deadlines of the test's own: what stays open shall not take minutes."""
 MAY_ALL = json.dumps(
     {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}
 )
@@ -96,9 +99,7 @@ class Cloud:
 
     def session(self, role: str = "rogue-role", name: str = "in-use") -> Keys:
         """Return keys of a session of a role, as a service would have them."""
-        found = self.sandbox.control(
-            "mint", {"role": f"arn:aws:iam::{ACCOUNT}:role/{role}", "session": name}
-        )
+        found = self.sandbox.control("mint", {"role": f"arn:aws:iam::{ACCOUNT}:role/{role}", "session": name})
         return dict(found)
 
     def function(self, role: str, name: str = "rogue-fn") -> str:
@@ -210,8 +211,7 @@ def cloud_fleet(
     cloud: Cloud,
     *reaches: Mapping[str, object],
     held: Mapping[str, Keys] | None = None,
-    step_s: int = 20,
-    stop_s: int = 60,
+    step_s: int = 30,
 ) -> Iterator[Fleet]:
     """Write and sign the kit of an agent with these reaches; `held` are the executor's secrets by name."""
     base = Path(tempfile.mkdtemp(prefix="breakglass-cloud-"))
@@ -220,9 +220,10 @@ def cloud_fleet(
         grounds.lay_out()
         people = enrol(grounds, CLOCK)
         write_kit(grounds, people, CLOCK, "prompt-injection", reaches, "https://issuer.invalid")
-        kit = grounds.kit / "breakglass.yaml"
-        whole = json.loads(kit.read_text(encoding="utf-8"))
-        write_json(kit, {**whole, "deadlines": {"step_s": step_s, "stop_s": stop_s}})
+        (grounds.kit / "runbooks").mkdir()
+        text = RUNBOOK.read_text(encoding="utf-8")
+        hurried = re.sub(r"deadline_s: \d+", f"deadline_s: {step_s}", text)
+        (grounds.kit / "runbooks" / RUNBOOK.name).write_text(hurried, encoding="utf-8")
         entry = {
             "agent": AGENT,
             "owner": "the test",
@@ -245,7 +246,5 @@ def cloud_fleet(
 
 def said(report: Report) -> str:
     """Return what a report says, for the words of a failed assertion."""
-    steps = (
-        f"{one.action} {one.target.id} {one.verdict} {one.grade}: {one.reason}" for one in report.steps
-    )
+    steps = (f"{one.action} {one.target.id} {one.verdict} {one.grade}: {one.reason}" for one in report.steps)
     return "\n".join([*steps, *(f"OPEN {one}" for one in report.open)])

@@ -7,7 +7,7 @@ import json
 import random
 import threading
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Self
 
 from breakglass_aws.sandbox.process import ACCOUNT
 from tests.aws.cloud_fleet import MAY_ALL, Cloud, Keys
@@ -49,7 +49,7 @@ class Fighter:
         self._thread = threading.Thread(target=self._fight, daemon=True)
         self._made = 0
 
-    def __enter__(self) -> Fighter:
+    def __enter__(self) -> Self:
         """Begin."""
         self._thread.start()
         return self
@@ -60,7 +60,7 @@ class Fighter:
         self._thread.join(20)
 
     def allowed_since(self, monotonic_us: int) -> list[str]:
-        """Return what the record says that anybody but the executor and the administrator did after an instant."""
+        """Return what others than executor and administrator were let do after an instant."""
         ours = {self._cloud.executor["AccessKeyId"], "AKIAADMINADMINADMIN0"}
         return [
             f"{one['principal']} {one['operation']}"

@@ -76,7 +76,9 @@ def test_credentials_of_another_account_are_refused_before_anything_is_planned(c
     assert f"belong to account {ACCOUNT}, not to 210987654321" in caught.value.what
     assert before == cloud.state()
     executor = cloud.executor["AccessKeyId"]
-    assert {"GetCallerIdentity"} == {one["operation"] for one in cloud.calls() if one["access_key"] == executor}
+    assert {"GetCallerIdentity"} == {
+        one["operation"] for one in cloud.calls() if one["access_key"] == executor
+    }
 
 
 @pytest.fixture(params=["refuses", "is silent"])
@@ -140,7 +142,9 @@ def test_credentials_that_end_in_the_middle_are_asked_for_and_the_stop_goes_on_w
 
         assert asked
         assert "the executor's credentials have expired: renew them" in asked[0]
-        assert (Verdict.CONTAINED, 0) == (done.report.verdict, done.report.verdict.exit_code), said(done.report)
+        assert (Verdict.CONTAINED, 0) == (done.report.verdict, done.report.verdict.exit_code), said(
+            done.report
+        )
         assert 1 == len(cloud.made("AttachUserPolicy", by=fresh))
         _, back = ours.restore()
 
@@ -151,13 +155,15 @@ def test_credentials_that_end_in_the_middle_are_asked_for_and_the_stop_goes_on_w
 def test_credentials_that_nobody_renews_leave_the_stop_open_within_its_time(cloud: Cloud) -> None:
     """Nothing was read, so nothing is claimed."""
     cloud.user()
-    with cloud_fleet(cloud, cloud.reach(users=["rogue"]), stop_s=6, step_s=5) as ours:
+    with cloud_fleet(cloud, cloud.reach(users=["rogue"]), step_s=5) as ours:
         began_s = time.monotonic()
         _, done = ours.stop(planned=lambda _: _expire(cloud))
         passed_s = time.monotonic() - began_s
 
     assert (Verdict.UNKNOWN, 4) == (done.report.verdict, done.report.verdict.exit_code), said(done.report)
-    assert Verdict.CONTAINED not in {step.verdict for step in done.report.steps if step.action in (DENY, KEYS)}
+    assert Verdict.CONTAINED not in {
+        step.verdict for step in done.report.steps if step.action in (DENY, KEYS)
+    }
     assert [] == cloud.made("AttachUserPolicy")
     assert 75 > passed_s
 

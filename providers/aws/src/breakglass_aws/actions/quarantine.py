@@ -176,8 +176,20 @@ class Quarantine:
                 try:
                     outcomes[key] = self._lift(resource, slot, was, objects.get(key), denied_before)
                 except Gone:
-                    outcomes[key] = Outcome.DRIFTED
+                    outcomes[key] = self._without(resource, key, was)
         return Reversal(outcomes, "denies that the stop set are lifted; one that was replaced is left alone")
+
+    def _without(self, resource: Resource, key: str, was: Json) -> Outcome:
+        """Read again what a call did not find: a call whose answer was lost is sent again by the SDK."""
+        fresh, policy = self.observe(resource).objects, str(resource.params["policy"])
+        unique, _, slot = key.partition(" ")
+        if f"{unique} {ATTACHED}" not in fresh:
+            return Outcome.DRIFTED
+        if slot == ATTACHED:
+            same = (policy in _texts(was)) == (policy in _texts(fresh[key]))
+        else:
+            same = was == (self._inline(resource) if slot == INLINE else fresh.get(key))
+        return Outcome.RESTORED if same else Outcome.DRIFTED
 
     def _denied_by(self, resource: Resource, before: State, planned: str) -> bool:
         """Return whether it was denied before the stop, which then set nothing as far as can be told."""
