@@ -52,7 +52,10 @@ def test_many_roles_are_denied_first_and_then_proven_at_the_rate_of_iam(rig: Rig
     assert verdicts[(deny_role.SPEC.name, *PROVEN)] == count
     assert verdicts[(trust_policy.SPEC.name, *READ_BACK)] == count
     assert {verdict for _, verdict, _ in verdicts} == {str(Verdict.CONTAINED)}
-    for action in ("aws.sqs.pause_queue", "aws.events.disable_rule"):
+    # A queue's policy holds 8,192 bytes: it has no room for a thousand principals, and the plan says so.
+    without_room = [door.name for door in done.plan.doors if "no room for a Deny" in door.reason]
+    assert without_room == (["queue work"] if full else [])
+    for action in ("aws.events.disable_rule", *(() if full else ("aws.sqs.pause_queue",))):
         assert done.first_s(action, "proven")[0] < QUICK_S
     last_change = done.first_s(deny_role.SPEC.name, "calling")[-1]
     assert last_change < done.first_s(deny_role.SPEC.name, "read_back")[-count // 2]
