@@ -1,4 +1,4 @@
-"""An agent that fights back: in a loop and in an order of its own it undoes the stop and makes ways around it."""
+"""An agent that fights back: in an order of its own it undoes the stop and makes ways around it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An agent that watches itself and undoes the stop, where IAM's changes are seen late, never lives on unseen."""
+"""An agent that watches itself and undoes the stop, while changes are seen late, never lives on unseen."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.aws.fighter import OWN, WIDE, Fighter
 
 SAMPLE = 1
 SEEDS = 5
-DELAY_S = 2.0
+DELAY_S = 2
 
 
 @pytest.mark.campaign
