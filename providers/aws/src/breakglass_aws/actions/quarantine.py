@@ -188,7 +188,8 @@ class Quarantine:
         if slot == ATTACHED:
             same = (policy in _texts(was)) == (policy in _texts(fresh[key]))
         else:
-            same = was == (self._inline(resource) if slot == INLINE else fresh.get(key))
+            name = self._name(resource, str(resource.params["unique_id"]))
+            same = was == (self._inline(name) if slot == INLINE else fresh.get(key))
         return Outcome.RESTORED if same else Outcome.DRIFTED
 
     def _denied_by(self, resource: Resource, before: State, planned: str) -> bool:

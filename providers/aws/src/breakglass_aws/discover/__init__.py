@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from breakglass.errors import ProviderError
+from breakglass.model.plan import DoorKind
 from breakglass.model.resource import Resource
 from breakglass.provider import Discovery, Proposed
 from breakglass_aws import parts
@@ -55,9 +56,15 @@ def discover(account: Account) -> Discovery:
 
 
 def _principals(proposed: Proposed) -> tuple[Resource, ...]:
-    """Return what is the agent's: each target once, so that one which appears later is found, not signed."""
-    targets = {(one.target.kind, one.target.id): one.target for one in proposed.proposals}
-    return tuple(Resource(kind, name, name, {}) for kind, name in sorted(targets))
+    """Return what is the agent's, each once, so that what appears later is found, not signed.
+
+    Somebody new whom nobody explains is among them: a user or role made while the stop ran may be its friend.
+    """
+    targets = {(one.target.kind, one.target.id) for one in proposed.proposals}
+    strangers = {
+        ("aws-stranger", one.door.name) for one in proposed.doors if one.door.kind is DoorKind.CAN_MINT
+    }
+    return tuple(Resource(kind, name, name, {}) for kind, name in sorted(targets | strangers))
 
 
 def endpoints(account: Account) -> tuple[str, ...]:
