@@ -225,3 +225,24 @@ def test_a_redactor_keeps_equal_secrets_equal() -> None:
     assert one.split(":")[-1] == two.split(":")[-1]
     assert "abcdef" not in one + two
     assert redactor.counts == {"named": 2}
+
+
+def test_no_variable_that_a_program_starts_with_is_kept() -> None:
+    """CloudTrail tells whole task definitions and stages, and names say little of what is secret."""
+    redactor = Redactor(b"k" * 32)
+    told = {
+        "environment": {"variables": {"OPENAI": "hunter-1", "name": "hunter-2", "key": "hunter-3"}},
+        "containerDefinitions": [
+            {
+                "environment": [{"name": "OPENAI", "value": "hunter-4"}],
+                "command": ["--password", "hunter-5", "go"],
+            }
+        ],
+        "parameters": [{"parameterKey": "DbPassword", "parameterValue": "hunter-6"}],
+        "stageVariables": {"PIN": "hunter-7"},
+    }
+
+    kept = json.dumps(redactor.value(told))
+
+    assert "hunter" not in kept
+    assert all(name in kept for name in ("OPENAI", "DbPassword", "PIN", "--password", '"go"'))

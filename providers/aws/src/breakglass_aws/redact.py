@@ -34,6 +34,7 @@ NO_SECRETS = frozenset(
         "kmskeyid",
         "masterkeyid",
         "nexttoken",
+        "parameterkey",
         "rolesessionname",
         "secretid",
         "sessionname",
@@ -42,6 +43,11 @@ NO_SECRETS = frozenset(
 )
 """Names that sound like a secret's and hold an identifier, which is what an investigation needs: an access
 key id is none (IAM User Guide, "IAM identifiers": unique identifiers)."""
+VARIABLES = frozenset({"environment", "environmentvariables", "variables", "stagevariables"})
+"""What programs are started with: no name in it says which value is a secret, so every value goes."""
+_LABELS = ("key", "name", "parameterkey", "parametername")
+_VALUES = ("value", "parametervalue")
+_FLAG = re.compile(r"--?[\w.-]{1,64}", re.ASCII)
 _IDENTIFIER = re.compile(r"(?:AKIA|ASIA|AROA|AIDA)[A-Z0-9]{12,28}|[\w+=,.@:/#*-]{1,256}", re.ASCII)
 _ENCODED = re.compile(rb"[\w+/=-]{%d,}" % SHORTEST_ENCODED)
 _HEX = re.compile(rb"[0-9a-fA-F]{32,}")
@@ -81,7 +87,7 @@ class Redactor:
         if isinstance(value, Mapping):
             return self._object(value, depth)
         if isinstance(value, list):
-            return [self.value(item, name=name, depth=depth + 1) for item in value]
+            return self._list(value, name, depth)
         if value is None or isinstance(value, bool):
             return value
         text = str(value)
@@ -91,14 +97,41 @@ class Redactor:
             return self._mark("named", text.encode("utf-8", "backslashreplace"))
         return value if isinstance(value, int) else self.text(text)
 
+    def _list(self, value: Sequence[object], name: str, depth: int) -> Json:
+        """Redact a list; what follows a flag with a secret's name, as on a command line, is its value."""
+        found: list[Json] = []
+        flag = ""
+        for item in value:
+            found.append(self.value(item, name=flag or name, depth=depth + 1))
+            flag = item if isinstance(item, str) and _FLAG.fullmatch(item) else ""
+        return found
+
     def _object(self, value: Mapping[str, object], depth: int) -> Json:
         """Redact an object; in ``{"key": NAME, "value": X}`` the name is the value's."""
-        label = next((str(value[key]) for key in ("key", "Key", "name", "Name") if key in value), "")
+        label = next((str(item) for key, item in value.items() if str(key).casefold() in _LABELS), "")
         found: dict[str, Json] = {}
         for key, item in value.items():
-            name = label if label and key.casefold() == "value" else key
-            found[self.text(str(key))] = self.value(item, name=str(name), depth=depth + 1)
+            name = label if label and str(key).casefold() in _VALUES else str(key)
+            if str(key).casefold() in VARIABLES:
+                found[self.text(str(key))] = self._variables(item, depth + 1)
+            else:
+                found[self.text(str(key))] = self.value(item, name=name, depth=depth + 1)
         return found
+
+    def _variables(self, value: object, depth: int, *, pair: bool = False) -> Json:
+        """Redact every value of what holds variables, and keep their names; a list holds pairs of both."""
+        if depth > MAX_DEPTH:
+            return "[left out: too deep]"
+        if isinstance(value, list):
+            return [self._variables(item, depth + 1, pair=True) for item in value]
+        if not isinstance(value, Mapping):
+            return self._mark("variable", str(value).encode("utf-8", "backslashreplace")) if value else None
+        return {
+            self.text(str(key)): self.text(str(item))
+            if pair and str(key).casefold() in _LABELS
+            else self._variables(item, depth + 1)
+            for key, item in value.items()
+        }
 
     def _mark(self, rule: str, secret: bytes) -> str:
         with self._lock:

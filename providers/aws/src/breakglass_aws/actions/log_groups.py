@@ -6,6 +6,7 @@ its deny is seen. It may also lift that protection again; the deny ends both.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import secrets
@@ -272,7 +273,11 @@ def _whole(value: object) -> int | None:
 
 
 def _file_name(group: str) -> str:
-    return re.sub(r"[^A-Za-z0-9._@-]", "_", group).strip("._-")[:150] or "group"
+    """Return a name for a folder that no other group has, though a slash is written as "_"."""
+    name = re.sub(r"[^A-Za-z0-9._@-]", "_", group).strip("._-")[:150] or "group"
+    if group == f"/{name.replace('_', '/')}":
+        return name
+    return f"{name}-{hashlib.sha256(group.encode()).hexdigest()[:8]}"
 
 
 ACTION_CLASSES = (CollectLogs,)
