@@ -15,7 +15,7 @@ from breakglass.model.action import Grade, Judgement, Verdict
 from breakglass_aws.account import Account
 from breakglass_aws.canary import named, short
 from breakglass_aws.executor import Keys
-from breakglass_aws.refusals import DEAD_KEY, DENIED, EXPIRED, code_of
+from breakglass_aws.refusals import DEAD_KEY, DENIED, EXPIRED, code_of, not_by_a_deny_of_identity
 from breakglass_aws.renamed import arn_now
 
 TRIED_ACTIONS = (
@@ -139,10 +139,16 @@ def _tried(account: Account, keys: Keys, call: str) -> tuple[Verdict, str]:
         account.call_as(keys, canary.service, canary.operation, **canary.params)
     except ProviderError as error:
         code = code_of(error)
+        if code in DENIED and not_by_a_deny_of_identity(error):
+            return Verdict.UNKNOWN, f"{canary.action} as the agent is refused, but not by the deny"
         if code in DENIED:
             return Verdict.CONTAINED, f"{canary.action} as the agent is refused ({code})"
         if code in DEAD_KEY:
-            return Verdict.CONTAINED, f"the agent's credential itself is refused ({code})"
+            # Whoever holds another session of the same principal is not refused by that.
+            return (
+                Verdict.UNKNOWN,
+                f"the agent's key is off ({code}): of the deny it proves nothing",
+            )
         if code in EXPIRED:
             return Verdict.UNKNOWN, "the agent's session that is held has expired: it proves nothing"
         return Verdict.UNKNOWN, f"{canary.action} as the agent proves nothing: {error.what}"

@@ -99,6 +99,17 @@ def text_of(error: BaseException) -> str:
     return _message(response) if isinstance(response, Mapping) else ""
 
 
+def not_by_a_deny_of_identity(error: BaseException) -> bool:
+    """Return whether a refusal says itself that no policy of the caller's own denied it.
+
+    "because no ... policy allows", or a resource's Deny: both may be the caller's own work. Services that
+    give no reason leave it open (IAM User Guide, "Troubleshoot access denied error messages").
+    """
+    response = getattr(error.__cause__, "response", None)
+    said = str(response.get("Error", {}).get("Message", "")) if isinstance(response, Mapping) else ""
+    return "because no " in said or "explicit deny in a resource-based policy" in said
+
+
 def is_write(operation: str) -> bool:
     """Return whether an API operation (``PutRolePolicy``) may change anything."""
     return not operation.startswith(_READS)

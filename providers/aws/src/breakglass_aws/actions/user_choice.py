@@ -60,6 +60,7 @@ def _own(name: str) -> Proposed:
 
 def _steps(account: Account, found: Found, name: str, arn: str, unique: str) -> Proposed:
     chosen, short = choose(account, arn, found), f"user/{name}"
+    dead = _holds_key(account, arn)
     deny = Proposal(
         key=f"deny_user:{name}",
         action=deny_user.SPEC.name,
@@ -76,10 +77,10 @@ def _steps(account: Account, found: Found, name: str, arn: str, unique: str) -> 
                 "no_canary": chosen.why,
             },
         ),
-        best_grade=Grade.REFUSED_AS_AGENT if chosen.call else Grade.PLATFORM_EVALUATOR,
+        # A long-term key that is held is off before the deny has settled: then only the evaluator is left.
+        best_grade=Grade.REFUSED_AS_AGENT if chosen.call and not dead else Grade.PLATFORM_EVALUATOR,
         settle_s=account.settle_s(deny_user.SPEC),
     )
-    dead = _holds_key(account, arn)
     keys = _credentials(account, access_keys.SPEC, (name, unique), held=dead)
     others = _credentials(account, service_credentials.SPEC, (name, unique), held=False)
     return Proposed((deny, keys, others))
