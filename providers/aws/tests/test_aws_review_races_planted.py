@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from breakglass.clock import SystemClock
@@ -94,5 +95,5 @@ def test_what_a_service_made_by_order_of_somebody_is_not_explained() -> None:
     assert list(_arns([_event(by_hand)])) == ["arn:aws:iam::1:user/x"]
 
 
-def _event(body: dict[str, object]) -> Event:
+def _event(body: Mapping[str, object]) -> Event:
     return Event.of({"EventId": "e", "CloudTrailEvent": json.dumps(body)})

@@ -27,6 +27,9 @@ class Found:
     shared: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Role name -> who else uses that role: functions, task definitions, profiles; the blast radius."""
 
+    late_sharers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Role name -> who uses it only since the harm began: cut off with it, and named, but no veto."""
+
     known: Mapping[str, Known] = field(default_factory=dict)
     """``user/NAME`` or ``role/NAME`` -> what this discovery's one listing says of it."""
 

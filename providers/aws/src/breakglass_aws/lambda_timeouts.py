@@ -90,10 +90,15 @@ def may_change(account: Account, principals: Sequence[str], function: str) -> bo
     return not principals
 
 
-def _instant_ms(text: str, account: Account) -> int:
-    """Read Lambda's own form, ``2026-01-02T03:04:05.678+0000``; what is not that counts as just now."""
+def modified(text: str) -> Instant | None:
+    """Read Lambda's own form, ``2026-01-02T03:04:05.678+0000``; None: it is not that."""
     match = _MOMENT.fullmatch(text)
     try:
-        return Instant.parse(f"{match[1]}{(match[2] or '')[:4]}Z" if match else "").epoch_ms
+        return Instant.parse(f"{match[1]}{(match[2] or '')[:4]}Z" if match else "")
     except MalformedInput:
-        return account.connection.clock.now().epoch_ms
+        return None
+
+
+def _instant_ms(text: str, account: Account) -> int:
+    """Return the moment; what does not parse counts as just now."""
+    return (modified(text) or account.connection.clock.now()).epoch_ms

@@ -110,6 +110,7 @@ def _denied(account: Account, found: Found, role: _Role, others: Sequence[str]) 
     short, key = f"role/{role.name}", f"deny_role:{role.name}"
     params = {"role": role.name, "role_arn": role.arn, "unique_id": role.id}
     why = found.origin("roles", role.name)
+    late = found.late_sharers.get(role.name, ())
     deny = Proposal(
         key=key,
         action=deny_role.SPEC.name,
@@ -126,7 +127,7 @@ def _denied(account: Account, found: Found, role: _Role, others: Sequence[str]) 
         ),
         best_grade=_grade(chosen),
         settle_s=account.settle_s(deny_role.SPEC),
-        affects=tuple(others),
+        affects=(*others, *(f"{one} (since the harm began)" for one in late)),
     )
     trust = Proposal(
         key=f"deny_new_sessions:{role.name}",

@@ -82,8 +82,8 @@ def gather(account: Account) -> Gathered:
     since = account.connection.since or account.connection.clock.now().plus(-UNKNOWN_START_S)
     for friend in new_friends(principals, _own(gathering, principals), since):
         gathering.add("roles", friend.name, TRUSTS_IT)
-    shared, failed = sharers(account, gathering.found(), principals)
-    gathering.incomplete += failed
+    users = sharers(account, gathering.found(), principals, account.connection.since)
+    gathering.incomplete += users.failed
     known = (*_own(gathering, principals), *made.by_others)
     doors = [*made.doors, *(_door(one) for one in unexplained(principals, known, since))]
     friends = old_friends(principals, _own(gathering, principals))
@@ -94,7 +94,8 @@ def gather(account: Account) -> Gathered:
     return Gathered(
         replace(
             gathering.found(),
-            shared=shared,
+            shared=users.others,
+            late_sharers=users.late,
             renamed=made.renamed,
             known={one.short: Known(one.arn, one.id, one.path) for one in principals},
         ),

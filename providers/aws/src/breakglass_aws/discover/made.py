@@ -73,7 +73,11 @@ def made_by(account: Account, found: Found) -> Made:
     return Made(
         resources=(
             *(("users", new, f"renamed, it was user {old} (CloudTrail)") for old, new in renamed.items()),
-            *(named for event, *named in _resources(own) if _here(account, event, named[0])),
+            *(
+                (key, name, origin)
+                for event, key, name, origin in _resources(own)
+                if _here(account, event, key)
+            ),
         ),
         by_others=tuple(_arns(others)),
         doors=(*planted(own, found), *_elsewhere(account, own)),
