@@ -1,4 +1,4 @@
-"""Takes secrets out of what is collected, before anything is written; the host provider's rules.
+"""Takes secrets out of what is collected, before anything is written.
 
 Each secret becomes ``[REDACTED:rule:tag]``; the tag is an HMAC under a key that lives only as long as the
 run, so that equal secrets can be told to be equal and none can be guessed afterwards.
@@ -6,23 +6,17 @@ run, so that equal secrets can be told to be equal and none can be guessed after
 
 from __future__ import annotations
 
-import base64
-import binascii
 import hashlib
 import hmac
-import math
 import re
 import threading
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from urllib.parse import unquote_to_bytes
+from collections.abc import Mapping, Sequence
 
 from breakglass.canon import Json
-from breakglass_aws.redact_rules import SECRET_NAME, Span, named, private_keys, schemes, shapes, urls
+from breakglass.provider.redact_rules import SECRET_NAME
+from breakglass.provider.redact_spans import by_rule, encoded, merged, url_encoded
 
-SHORTEST_RANDOM = 20
-SHORTEST_ENCODED = 12
-ENTROPY_BITS = 3.3
 MAX_DEPTH = 40
 NO_SECRETS = frozenset(
     {
@@ -49,11 +43,6 @@ _LABELS = ("key", "name", "parameterkey", "parametername")
 _VALUES = ("value", "parametervalue")
 _FLAG = re.compile(r"--?[\w.-]{1,64}", re.ASCII)
 _IDENTIFIER = re.compile(r"(?:AKIA|ASIA|AROA|AIDA)[A-Z0-9]{12,28}|[\w+=,.@:/#*-]{1,256}", re.ASCII)
-_ENCODED = re.compile(rb"[\w+/=-]{%d,}" % SHORTEST_ENCODED)
-_HEX = re.compile(rb"[0-9a-fA-F]{32,}")
-_UUID = re.compile(rb"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
-_PERCENT = re.compile(rb"%[0-9A-Fa-f]{2}")
-_UNSPACED = re.compile(rb"\S+")
 
 
 class Redactor:
@@ -75,7 +64,7 @@ class Redactor:
         """Return the text without secrets, in characters that any JSON can carry."""
         data = text.encode("utf-8", "backslashreplace")
         parts, at = [], 0
-        for start, end, rule in _merged([*_found(data), *_url_encoded(data), *_encoded(data)]):
+        for start, end, rule in merged([*by_rule(data), *url_encoded(data), *encoded(data)]):
             parts += [data[at:start], self._mark(rule, data[start:end]).encode()]
             at = end
         return b"".join([*parts, data[at:]]).decode("utf-8", "backslashreplace")
@@ -138,65 +127,3 @@ class Redactor:
             self._counts[rule] += 1
         tag = hmac.new(self._key, secret, hashlib.sha256).hexdigest()[:10]
         return f"[REDACTED:{rule}:{tag}]"
-
-
-def _found(data: bytes) -> Iterator[Span]:
-    for finder in (shapes, private_keys, named, schemes, urls):
-        yield from finder(data)
-
-
-def _merged(spans: Iterable[Span]) -> Sequence[Span]:
-    """Return the spans in order, overlapping ones as one under the name of the longest."""
-    merged: list[Span] = []
-    for start, end, rule in sorted(span for span in spans if span[0] < span[1]):
-        if merged and start < merged[-1][1]:
-            before = merged[-1]
-            longest = rule if end - start > before[1] - before[0] else before[2]
-            merged[-1] = (before[0], max(end, before[1]), longest)
-        else:
-            merged.append((start, end, rule))
-    return merged
-
-
-def _url_encoded(data: bytes) -> Iterator[Span]:
-    """Find runs that hide a secret behind percent encoding, even twice over."""
-    if b"%" not in data:
-        return
-    for run in _UNSPACED.finditer(data):
-        text = run[0]
-        for _ in range(3):
-            if not _PERCENT.search(text):
-                break
-            text = unquote_to_bytes(text)
-            if any(True for _found_one in _found(text)) or any(True for _found_one in _encoded(text)):
-                yield *run.span(), "url-encoded"
-                break
-
-
-def _encoded(data: bytes) -> Iterator[Span]:
-    """Find long random runs, and base64 that decodes to a secret."""
-    for run in _ENCODED.finditer(data):
-        if rule := _judge_run(run[0]):
-            yield *run.span(), rule
-
-
-def _judge_run(run: bytes) -> str:
-    text = run.strip(b"=-")
-    if text.isdigit() or _UUID.fullmatch(text):
-        return ""
-    if _HEX.search(text):
-        return "hex"
-    mixed = text != text.lower() and text != text.upper() and any(byte in b"0123456789" for byte in text)
-    if len(text) >= SHORTEST_RANDOM and mixed and _entropy(text) >= ENTROPY_BITS:
-        return "random"
-    padded = text.replace(b"-", b"+").replace(b"_", b"/")
-    try:
-        decoded = base64.b64decode(padded + b"=" * (-len(padded) % 4), validate=True)
-    except binascii.Error:
-        return ""
-    readable = sum(0x20 <= byte < 0x7F or byte in b"\t\r\n" for byte in decoded) >= 0.9 * len(decoded)  # noqa: PLR2004 - a stray byte is no proof of binary
-    return "base64" if readable and any(True for _one in _found(decoded)) else ""
-
-
-def _entropy(text: bytes) -> float:
-    return -sum(n / len(text) * math.log2(n / len(text)) for n in Counter(text).values())

@@ -9,34 +9,25 @@ contents of the agent's credential files, also base64 or URL encoded and across 
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 import hmac
-import math
 import re
 import threading
 from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from urllib.parse import quote_from_bytes, unquote_to_bytes
+from urllib.parse import quote_from_bytes
 
-from breakglass_host.redact_rules import SECRET_NAME, Span, named, private_keys, schemes, shapes, urls
+from breakglass.provider.redact_rules import SECRET_NAME, Span, shapes
+from breakglass.provider.redact_spans import SHORTEST_RANDOM, by_rule, encoded, merged, url_encoded
 
 BLOCK = 65_536
 """Bytes that are searched in one go: `re` keeps the interpreter's lock, and a freeze must not wait for it."""
 OVERLAP = 20_480
 """Longer than the longest bounded secret, so that none is cut in two."""
 SHORTEST_LEARNT = 6
-SHORTEST_RANDOM = 20
-SHORTEST_ENCODED = 12
-ENTROPY_BITS = 3.3
 _MAX_LEARNT = 20_000
 
-_ENCODED = re.compile(rb"[\w+/=-]{%d,}" % SHORTEST_ENCODED)
-_HEX = re.compile(rb"[0-9a-fA-F]{32,}")
-_UUID = re.compile(rb"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
-_PERCENT = re.compile(rb"%[0-9A-Fa-f]{2}")
-_UNSPACED = re.compile(rb"\S+")
 _BREAK = re.compile(rb"(?:\\?\r?\n|(?:\\r)?\\n)[ \t]*(?!\d{4}-\d\d|[A-Z][a-z]{2} [ \d]\d |[ \t\r\n])")
 """A line break inside a secret; not one before a time stamp, where a new entry begins."""
 _GOES_ON = re.compile(rb"(?:\\?\r?\n|(?:\\r)?\\n)[ \t]*([\w+/=~.-]+)(?=[\"'\\,;)\]}]*[ \t]*(?:\r?\n|\Z))")
@@ -151,15 +142,15 @@ class Redactor:
         return b"".join([*parts, data[at:]])
 
     def _spans(self, data: bytes, *, path: bool = False, inside: bool = False) -> list[Span]:
-        found = [*self._found(data), *self._across_breaks(data), *_url_encoded(data)]
+        found = [*self._found(data), *self._across_breaks(data), *url_encoded(data)]
         if not path:
-            found += _encoded(data)
+            found += encoded(data)
         if inside and (run := _RUN.match(data)) is not None and run.end():
             found.append((0, run.end(), "continued"))
-        return _going_on(data, _merged(found))
+        return _going_on(data, merged(found))
 
     def _found(self, data: bytes) -> Iterator[Span]:
-        yield from _by_rule(data)
+        yield from by_rule(data)
         yield from self._learnt(data)
 
     def _learnt(self, data: bytes) -> Iterator[Span]:
@@ -187,11 +178,6 @@ class Redactor:
                 yield _original(offsets, start), _original(offsets, end - 1) + 1, rule
 
 
-def _by_rule(data: bytes) -> Iterator[Span]:
-    for finder in (shapes, private_keys, named, schemes, urls):
-        yield from finder(data)
-
-
 def _between(values: Sequence[int], low: int, high: int) -> Sequence[int]:
     return values[bisect_left(values, low) : bisect_right(values, high)]
 
@@ -199,19 +185,6 @@ def _between(values: Sequence[int], low: int, high: int) -> Sequence[int]:
 def _original(offsets: Sequence[tuple[int, int]], at: int) -> int:
     length, start = offsets[bisect_right(offsets, (at, 1 << 62)) - 1]
     return start + at - length
-
-
-def _merged(spans: Iterable[Span]) -> list[Span]:
-    """Return the spans in order, overlapping ones as one under the name of the longest."""
-    merged: list[Span] = []
-    for start, end, rule in sorted(span for span in spans if span[0] < span[1]):
-        if merged and start < merged[-1][1]:
-            before = merged[-1]
-            longest = rule if end - start > before[1] - before[0] else before[2]
-            merged[-1] = (before[0], max(end, before[1]), longest)
-        else:
-            merged.append((start, end, rule))
-    return merged
 
 
 def _going_on(data: bytes, spans: Sequence[Span]) -> list[Span]:
@@ -222,55 +195,7 @@ def _going_on(data: bytes, spans: Sequence[Span]) -> list[Span]:
         while end - start >= SHORTEST_RANDOM and (more := _GOES_ON.match(data, at)) is not None:
             at = more.end(1)
         longer.append((start, at, rule))
-    return _merged(longer)
-
-
-def _url_encoded(data: bytes) -> Iterator[Span]:
-    """Find runs that hide a secret behind percent encoding, even twice over."""
-    if b"%" not in data:
-        return
-    for run in _UNSPACED.finditer(data):
-        text = run[0]
-        for _ in range(3):
-            if not _PERCENT.search(text):
-                break
-            text = unquote_to_bytes(text)
-            if any(True for _found in _by_rule(text)) or any(True for _found in _encoded(text)):
-                yield *run.span(), "url-encoded"
-                break
-
-
-def _encoded(data: bytes) -> Iterator[Span]:
-    """Find long random runs, and base64 that decodes to a secret."""
-    for run in _ENCODED.finditer(data):
-        rule = _judge_run(run[0])
-        if rule:
-            yield *run.span(), rule
-
-
-def _judge_run(run: bytes) -> str:
-    text = run.strip(b"=-")
-    if text.isdigit() or _UUID.fullmatch(text):
-        return ""
-    if _HEX.search(text):
-        return "hex"
-    if len(text) >= SHORTEST_RANDOM and _is_mixed(text) and _entropy(text) >= ENTROPY_BITS:
-        return "random"
-    padded = text.replace(b"-", b"+").replace(b"_", b"/")
-    try:
-        decoded = base64.b64decode(padded + b"=" * (-len(padded) % 4), validate=True)
-    except binascii.Error:
-        return ""
-    readable = sum(0x20 <= byte < 0x7F or byte in b"\t\r\n" for byte in decoded) >= 0.9 * len(decoded)  # noqa: PLR2004 - a stray byte is no proof of binary
-    return "base64" if readable and any(True for _found in _by_rule(decoded)) else ""
-
-
-def _is_mixed(text: bytes) -> bool:
-    return text != text.lower() and text != text.upper() and any(byte in b"0123456789" for byte in text)
-
-
-def _entropy(text: bytes) -> float:
-    return -sum(n / len(text) * math.log2(n / len(text)) for n in Counter(text).values())
+    return merged(longer)
 
 
 def _base64_cores(value: bytes) -> Iterator[bytes]:

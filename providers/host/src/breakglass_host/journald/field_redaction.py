@@ -9,9 +9,9 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
+from breakglass.provider.redact_rules import SECRET_NAME
 from breakglass_host.journald.export_format import Entry, Field
 from breakglass_host.redact import OVERLAP, Redactor
-from breakglass_host.redact_rules import SECRET_NAME
 
 LARGEST_VALUE = 256 * 1024
 """Of what is longer the first and the last half of this are kept."""
