@@ -12,6 +12,7 @@ from breakglass.model.plan import Door, DoorKind, NotTouched
 from breakglass.provider import Proposed, ProposedDoor
 from breakglass_aws.account import Account
 from breakglass_aws.discover import tags
+from breakglass_aws.discover.borrowed import assumable, friend, runs_as, workload_roles
 from breakglass_aws.discover.made import UNKNOWN_START_S, Made, made_by
 from breakglass_aws.discover.principals import (
     Principal,
@@ -80,14 +81,13 @@ def gather(account: Account) -> Gathered:
     for key, name, origin in made.resources:
         gathering.add(key, name, origin)
     since = account.connection.since or account.connection.clock.now().plus(-UNKNOWN_START_S)
-    for friend in new_friends(principals, _own(gathering, principals), since):
-        gathering.add("roles", friend.name, TRUSTS_IT)
+    for role in new_friends(principals, _own(gathering, principals), since):
+        gathering.add("roles", role.name, TRUSTS_IT)
     users = sharers(account, gathering.found(), principals, account.connection.since)
     gathering.incomplete += users.failed
     known = (*_own(gathering, principals), *made.by_others)
     doors = [*made.doors, *(_door(one) for one in unexplained(principals, known, since))]
-    friends = old_friends(principals, _own(gathering, principals))
-    doors += [_friend(one) for one in friends if not _named(gathering, one)]
+    doors += _borrowed(account, gathering, principals)
     not_touched = [
         NotTouched(arn, f"{tags.ORIGIN}, and no action is about such a resource") for arn in unknown
     ]
@@ -128,21 +128,26 @@ def _door(one: Principal) -> ProposedDoor:
     )
 
 
-def _named(gathering: _Gathering, one: Principal) -> bool:
+def _borrowed(
+    account: Account, gathering: _Gathering, principals: Sequence[Principal]
+) -> Sequence[ProposedDoor]:
+    """Return the doors of roles that are not the agent's and of which it may hold sessions, each once."""
+    own, nobody = _own(gathering, principals), (list[Principal](), list[str]())
+    by_account, unread = gathering.attempt(lambda: assumable(account, own, principals), nobody)
+    gathering.incomplete += unread
+    friends = [*old_friends(principals, own), *by_account]
+    doors = [friend(one) for one in friends if not _named(gathering, one.name)]
+    found = gathering.found()
+    runs: list[tuple[str, str]] = []
+    runs = gathering.attempt(lambda: list(workload_roles(account, found, principals)), runs)
+    doors += [runs_as(role, what) for role, what in runs if not _named(gathering, role)]
+    return list({one.door.name: one for one in reversed(doors)}.values())
+
+
+def _named(gathering: _Gathering, role: str) -> bool:
     """Return whether the inventory itself says which sessions of a role are the agent's."""
     return any(
-        item.rpartition("/")[0].rpartition("/")[2] == one.name
+        item.rpartition("/")[0].rpartition("/")[2] == role
         and ("role_sessions", item) not in gathering.origins
         for item in gathering.names.get("role_sessions", ())
-    )
-
-
-def _friend(one: Principal) -> ProposedDoor:
-    """Return the door of a role that the agent may assume: sessions that it has of it live on."""
-    reason = "it trusts the agent: a session that the agent made of it lives up to 12 h, the stop or not"
-    remedy = (
-        f"name it in roles, or the agent's sessions of it in role_sessions ({one.name}/*), and stop again"
-    )
-    return ProposedDoor(
-        Door(DoorKind.CAN_MINT, f"sessions of {one.short}", reason, remedy, "", (), Verdict.UNKNOWN)
     )
