@@ -70,6 +70,26 @@ class AwsSettings:
         return float(self.text("settle_factor") or 1)
 
 
+_BY_NAME = (
+    "auto_scaling_groups",
+    "buckets",
+    "functions",
+    "instances",
+    "log_groups",
+    "pipes",
+    "queues",
+    "roles",
+    "rules",
+    "schedules",
+    "services",
+    "state_machines",
+    "streams",
+    "topics",
+    "users",
+)
+"""Lists of names: an ARN there would be looked up as a name, and found to be nothing of the agent's."""
+
+
 def complaints(settings: Mapping[str, Json]) -> Sequence[str]:
     """Return everything that is wrong with an entry, each in words."""
     entry = AwsSettings.of(settings)
@@ -96,12 +116,13 @@ def complaints(settings: Mapping[str, Json]) -> Sequence[str]:
 
 def _odd_texts(settings: Mapping[str, Json]) -> list[str]:
     """Return what holds anything but visible ASCII: no name of AWS does."""
-    odd: list[str] = []
-    for key, value in settings.items():
-        items = value if isinstance(value, list) else [value]
-        if any(isinstance(item, str) and _VISIBLE.fullmatch(item) is None for item in items):
-            odd.append(f"{key} is empty or has characters that no name of AWS has")
-    return odd
+    return [
+        f"{key}: {item[:200]!r} is empty or has characters that no name of AWS has"
+        for key, value in settings.items()
+        if key not in {"account", "region"}
+        for item in (value if isinstance(value, list) else [value])
+        if isinstance(item, str) and _VISIBLE.fullmatch(item) is None
+    ]
 
 
 def _wrong_forms(entry: AwsSettings) -> list[str]:
@@ -121,12 +142,23 @@ def _wrong_forms(entry: AwsSettings) -> list[str]:
         for item in entry.texts(key)
         if not all(item.partition(mark))
     ]
+    found += [
+        f"{key}: {item[:200]!r} is an ARN or a URL: give the name"
+        for key in _BY_NAME
+        for item in entry.texts(key)
+        if item.startswith("arn:") or "://" in item
+    ]
     kinds = ("codepipeline", "cloudformation", "codedeploy")
     shown = ", ".join(f"{kind}:NAME" for kind in kinds)
     found += [
         f"deployers: {item!r} is none of {shown}"
         for item in entry.texts("deployers")
         if item.partition(":")[0] not in kinds or not item.partition(":")[2]
+    ]
+    found += [
+        f"deployers: {item!r} lacks its deployment group: codedeploy:APPLICATION/GROUP"
+        for item in entry.texts("deployers")
+        if item.startswith("codedeploy:") and not all(item.partition(":")[2].partition("/"))
     ]
     days = entry.text("evidence_days")
     if days and not (days.isascii() and days.isdecimal() and 1 <= int(days) <= 36_500):  # noqa: PLR2004 - S3's own limit

@@ -117,7 +117,7 @@ def _denied(account: Account, found: Found, role: _Role, others: Sequence[str]) 
         target=Resource(
             "aws-role",
             short,
-            f"role {role.arn} ({why})",
+            f"role {role.name} ({why})",
             {
                 **params,
                 "policy": account.settings.quarantine_policy,
@@ -132,7 +132,7 @@ def _denied(account: Account, found: Found, role: _Role, others: Sequence[str]) 
     trust = Proposal(
         key=f"deny_new_sessions:{role.name}",
         action=trust_policy.SPEC.name,
-        target=Resource("aws-role", short, f"trust policy of role {role.arn}", params),
+        target=Resource("aws-role", short, f"trust policy of role {role.name}", params),
         after=(WaitFor(key, AFTER_DENY_S),),
         settle_s=account.settle_s(trust_policy.SPEC),
         moot_by=(key,),

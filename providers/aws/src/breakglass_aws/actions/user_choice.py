@@ -67,7 +67,7 @@ def _steps(account: Account, found: Found, name: str, arn: str, unique: str) -> 
         target=Resource(
             "aws-user",
             short,
-            f"user {arn} ({found.origin('users', name)})",
+            f"user {name} ({found.origin('users', name)})",
             {
                 "user": name,
                 "principal": arn,
