@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+from breakglass.canon import Json
 from breakglass.clock import SystemClock
 from providers.aws.tests.rig_aws import Rig
 from providers.aws.tests.test_aws_discover import gathered, trust
@@ -11,7 +12,7 @@ from providers.aws.tests.test_aws_discover import gathered, trust
 ACCOUNT = "arn:aws:iam::123456789012:root"
 
 
-def _doors(rig: Rig, **settings: list[str]) -> set[str]:
+def _doors(rig: Rig, **settings: Json) -> set[str]:
     seen = gathered(rig.provider(**settings), SystemClock().now().plus(-60))
     return {one.door.name for one in seen.proposed.doors if one.door.name.startswith("sessions of")}
 

@@ -132,7 +132,8 @@ def _borrowed(
     account: Account, gathering: _Gathering, principals: Sequence[Principal]
 ) -> Sequence[ProposedDoor]:
     """Return the doors of roles that are not the agent's and of which it may hold sessions, each once."""
-    own, nobody = _own(gathering, principals), (list[Principal](), list[str]())
+    own = _own(gathering, principals)
+    nobody: tuple[Sequence[Principal], Sequence[str]] = ((), ())
     by_account, unread = gathering.attempt(lambda: assumable(account, own, principals), nobody)
     gathering.incomplete += unread
     friends = [*old_friends(principals, own), *by_account]
