@@ -8,9 +8,10 @@ from typing import Any
 
 from breakglass.clock import SystemClock
 from breakglass_aws.discover.made import _arns, _resources
+from breakglass_aws.discover.tags import TAG
 from breakglass_aws.trail_events import Event
 from providers.aws.tests.identity_rig import FREE
-from providers.aws.tests.rig_aws import Rig
+from providers.aws.tests.rig_aws import AGENT, Rig
 from providers.aws.tests.test_aws_discover import gathered, trust
 
 
@@ -60,6 +61,18 @@ def test_a_function_that_the_agent_made_in_another_region_is_a_door(rig: Rig) ->
 
     assert seen.found.of("functions") == ()
     assert "functions away in region us-east-1" in {one.door.name for one in seen.proposed.doors}
+
+
+def test_an_innocent_that_the_agent_tagged_as_its_own_is_said_to_be_so(rig: Rig) -> None:
+    """Whoever signs sees it: a tag of the agent's own making gets nobody stopped unseen."""
+    agent = _agent(rig)
+    rig.boto("iam").create_user(UserName="payroll")
+    agent.tag_user(UserName="payroll", Tags=[{"Key": TAG, "Value": AGENT}])
+
+    found = gathered(rig.provider(users=["bot"]), SystemClock().now().plus(-60)).found
+
+    assert found.of("users") == ("bot", "payroll")
+    assert "by the agent itself at" in found.origin("users", "payroll")
 
 
 def test_nobody_said_when_the_harm_began_and_a_new_user_is_a_door_all_the_same(rig: Rig) -> None:

@@ -117,7 +117,7 @@ def plain(value: object) -> Json:
 
 
 def _touches(event: Event, marks: Marks) -> bool:
-    return marks.touched(event.resources) or marks.touched(_texts(event.body.get("requestParameters"), 0))
+    return marks.touched(event.resources) or marks.touched(texts(event.body.get("requestParameters"), 0))
 
 
 def _issued(body: Mapping[str, object]) -> Iterator[str]:
@@ -129,17 +129,18 @@ def _issued(body: Mapping[str, object]) -> Iterator[str]:
             yield key
 
 
-def _texts(value: object, depth: int) -> Iterator[str]:
+def texts(value: object, depth: int) -> Iterator[str]:
+    """Yield every text in a record's part; `depth` is how deep it lies itself."""
     if depth > MAX_DEPTH:
         return
     if isinstance(value, str):
         yield value
     elif isinstance(value, Mapping):
         for item in value.values():
-            yield from _texts(item, depth + 1)
+            yield from texts(item, depth + 1)
     elif isinstance(value, list):
         for item in value:
-            yield from _texts(item, depth + 1)
+            yield from texts(item, depth + 1)
 
 
 def text_at(value: Mapping[str, object], path: Sequence[str]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
@@ -50,6 +50,13 @@ class _Gathering:
             known.append(name)
             self.origins[key, name] = origin
 
+    def doubt(self, tagged_by_it: Mapping[str, str]) -> None:
+        """Say of what counts as the agent's by its tag that the agent tagged it: it may be an innocent's."""
+        for (key, name), origin in self.origins.items():
+            when = tagged_by_it.get(name.rpartition("/")[2])
+            if when and origin == tags.ORIGIN:
+                self.origins[key, name] = f"{tags.ORIGIN} by the agent itself at {when}: look whose it is"
+
     def attempt(self, look: Callable[[], T], otherwise: T) -> T:
         """Return what was read, or else what is safe, with the failure noted."""
         try:
@@ -78,6 +85,7 @@ def gather(account: Account) -> Gathered:
             gathering.add(principal.key, principal.name, tags.ORIGIN)
     made = gathering.attempt(lambda: made_by(account, gathering.found()), Made())
     gathering.incomplete += made.incomplete
+    gathering.doubt(made.tagged_by_it)
     for key, name, origin in made.resources:
         gathering.add(key, name, origin)
     since = account.connection.since or account.connection.clock.now().plus(-UNKNOWN_START_S)

@@ -6,6 +6,7 @@ what was made last may be missing; users and roles are therefore read directly t
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -13,8 +14,9 @@ from breakglass.provider import ProposedDoor
 from breakglass_aws import trail_scan
 from breakglass_aws.account import Account
 from breakglass_aws.discover.planted import elsewhere, planted
+from breakglass_aws.discover.tags import TAG
 from breakglass_aws.found import Found
-from breakglass_aws.trail_events import Event, Marks, agents, mapping, text_at
+from breakglass_aws.trail_events import Event, Marks, agents, mapping, text_at, texts
 
 SCAN_S = 8.0
 """Planning has 30 s in all; what this does not reach is said."""
@@ -44,6 +46,8 @@ class Made:
     incomplete: tuple[str, ...] = ()
     renamed: Mapping[str, str] = field(default_factory=dict)
     """A user's old name -> the one that it was given."""
+    tagged_by_it: Mapping[str, str] = field(default_factory=dict)
+    """What the agent itself tagged as its own (a name, or the end of an ARN) -> when."""
 
 
 def made_by(account: Account, found: Found) -> Made:
@@ -83,6 +87,7 @@ def made_by(account: Account, found: Found) -> Made:
         doors=(*planted(own, found), *_elsewhere(account, own)),
         incomplete=tuple(incomplete),
         renamed=renamed,
+        tagged_by_it=dict(_tagged(own)),
     )
 
 
@@ -151,6 +156,16 @@ def _resources(own: Sequence[Event]) -> Iterator[tuple[Event, str, str, str]]:
             session = arn.partition(":assumed-role/")[2]
             if session and arn.split(":")[4] == event.body.get("recipientAccountId", arn.split(":")[4]):
                 yield event, "role_sessions", session, f"assumed by the agent ({event.body.get('eventTime')})"
+
+
+def _tagged(own: Sequence[Event]) -> Iterator[tuple[str, str]]:
+    for event in own:
+        named = list(texts(event.body.get("requestParameters"), 0))
+        if str(event.body.get("eventName")).startswith("Tag") and not event.body.get("errorCode"):
+            keys = {*named, *mapping(mapping(event.body.get("requestParameters")).get("tags"))}
+            if TAG in keys:
+                for one in named:
+                    yield re.split("[:/]", one)[-1], str(event.body.get("eventTime"))
 
 
 def _arns(others: Sequence[Event]) -> Iterator[str]:
