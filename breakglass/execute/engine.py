@@ -59,16 +59,17 @@ def threads(ports: Ports, board: Board, buckets: Buckets) -> Runner:
     )
 
 
-def execute(
+def execute(  # noqa: PLR0913 - each comes from another hand
     authorised: AuthorisedPlan,
     providers: Mapping[int, Provider],
     ports: Ports,
     *,
     history: Mapping[int, StepHistory] | None = None,
     prior: Mapping[int, Mapping[str, Json]] | None = None,
+    only: frozenset[int] | None = None,
     runner: RunnerFactory = threads,
 ) -> bool:
-    """Run every step that is not proven yet; return False when the run was cancelled.
+    """Run every step that is not proven yet, or `only` these; return False when the run was cancelled.
 
     `providers` by reach number; one that could not be connected is absent, and its steps end unknown.
     `history` is what a resumed journal says. `prior`, for a restore, is what the stop recorded, by step.
@@ -83,7 +84,7 @@ def execute(
     tasks: list[Task] = []
     deadline_s = started_s
     for step in authorised.plan.steps:
-        if _done(past.get(step.n)):
+        if _done(past.get(step.n)) or (only is not None and step.n not in only):
             continue
         action = _action(providers, step)
         if action is None:

@@ -33,8 +33,10 @@ def read_once_more(
     histories: Mapping[int, StepHistory],
     journal: JournalPort,
     providers: Mapping[int, Provider],
-) -> None:
+) -> frozenset[int]:
     """Observe and judge each step that was proven; record those that are not contained any more.
+
+    Returns those that somebody has undone; what could not be read is recorded as unknown and not among them.
 
     Evidence is not read again: it lies in the incident's folder, with its digest. Nor is what a later step
     took the ground from: the network rules of a cgroup that went with its last process.
@@ -54,12 +56,16 @@ def read_once_more(
     longest_s = max((_rate_s(providers[n], found) for n, found in by_reach.items()), default=0.0)
     side_by_side(dict(enumerate(readers)), within_s=LAST_READ_S + 2 * longest_s)
     told = dict(answers)  # what one reads from now on is late
+    undone: set[int] = set()
     for step in steps:
         read = told.get(step.n)
         if read is None:
             read = Judgement(Verdict.UNKNOWN, "could not be read again before the end", Grade.NONE)
         if read.verdict is not Verdict.CONTAINED:
             _record(journal, step, read)
+        if read.verdict is Verdict.NOT_CONTAINED:
+            undone.add(step.n)
+    return frozenset(undone)
 
 
 def _is_overtaken(plan: Plan, step: Step, histories: Mapping[int, StepHistory]) -> bool:

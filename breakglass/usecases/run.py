@@ -18,7 +18,7 @@ from breakglass.execute.engine import Ports, execute
 from breakglass.execute.telling import Telling
 from breakglass.incident.folder import IncidentFolder
 from breakglass.journal.checkpoint import origin
-from breakglass.journal.history import StepHistory, replay
+from breakglass.journal.history import StepHistory
 from breakglass.journal.ledger import Ledger, Running
 from breakglass.journal.reader import read_journal
 from breakglass.journal.sealing import seal
@@ -29,8 +29,8 @@ from breakglass.model.plan import Mode, Plan, Verb, plan_digest
 from breakglass.provider import Provider
 from breakglass.report.build import Report
 from breakglass.usecases.claims import claim_of
+from breakglass.usecases.close_again import close_again
 from breakglass.usecases.judgement import judge, report_of
-from breakglass.usecases.last_read import read_once_more
 from breakglass.usecases.look_again import look_again
 from breakglass.usecases.mirrors import Claim, Mirrors, open_mirrors
 from breakglass.usecases.prepare import Prepared
@@ -219,6 +219,8 @@ def carry_out(  # noqa: PLR0913 - each comes from another hand
         ports = Ports(run.site.clock, run.journal, telling, cancelled, random.Random())  # noqa: S311 - jitter
         try:
             done = execute(authorised, providers, ports, history=history, prior=prior)
+            if done and plan.verb is Verb.CONTAIN:
+                done = close_again(run.folder, authorised, providers, ports)
         finally:
             telling.close()
         if not done:
@@ -226,8 +228,6 @@ def carry_out(  # noqa: PLR0913 - each comes from another hand
             run.journal.close()
             return Finished(report_of(run.folder, plan, run.digest), run.folder, sealed=False)
         if plan.verb is Verb.CONTAIN:
-            histories = replay(read_journal(run.folder.journal).records)
-            read_once_more(plan, histories, run.journal, providers)
             look_again(run.plan, run.folder, run.journal, providers)
         return _seal(run, ledger, log_key)
 
