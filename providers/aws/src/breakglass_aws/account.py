@@ -201,9 +201,10 @@ class Account:
         service = where.partition(":")[0]
         try:
             answer = self._translated(make, operation, where)
-        except CredentialsExpired:
+        except CredentialsExpired as error:
+            told = self._executor.expired(error)
             self._executor.renew()
-            raise
+            raise told from error.__cause__
         except Throttled:
             self._pace.throttled(service, operation)
             raise

@@ -91,6 +91,7 @@ class Executor:
         self._clock: Clock = connection.clock
         self._gate = threading.Lock()
         self._renewed_s = float("-inf")
+        self._told = ""
         self._keys = self._find()
         self.session = self._session(_Renewing(self))
 
@@ -113,6 +114,20 @@ class Executor:
                 self._keys = self._find()
             except ProviderError:
                 return
+
+    def expired(self, error: CredentialsExpired) -> CredentialsExpired:
+        """Return what to say of keys that have ended: all of it once, a few words after that.
+
+        Every step and every retry meets it; what a person has to do is said anew for other keys alone.
+        """
+        with self._gate:
+            first, self._told = self._told != self._keys.access_key_id, self._keys.access_key_id
+        if not first:
+            words = "waits for new credentials: the executor's have expired"
+            return CredentialsExpired(words, where=error.where)
+        name = self._settings.text("credential")
+        where = f", as the credential {name}" if name else ""
+        return CredentialsExpired(f"{error.what}{where}; the stop goes on with new ones", where=error.where)
 
     def client(self, service: str, region: str) -> Any:  # noqa: ANN401 - boto3 makes its clients at run time
         """Make a client of this session."""
