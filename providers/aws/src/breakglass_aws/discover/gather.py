@@ -11,12 +11,14 @@ from breakglass.model.action import Verdict
 from breakglass.model.plan import Door, DoorKind, NotTouched
 from breakglass.provider import Proposed, ProposedDoor
 from breakglass_aws.account import Account
+from breakglass_aws.caller import principal_of
 from breakglass_aws.discover import tags
 from breakglass_aws.discover.borrowed import assumable, friend, runs_as, workload_roles
 from breakglass_aws.discover.made import UNKNOWN_START_S, Made, made_by
 from breakglass_aws.discover.principals import (
     Principal,
     every_principal,
+    explained,
     new_friends,
     old_friends,
     unexplained,
@@ -93,8 +95,11 @@ def gather(account: Account) -> Gathered:
         gathering.add("roles", role.name, TRUSTS_IT)
     users = sharers(account, gathering.found(), principals, account.connection.since)
     gathering.incomplete += users.failed
-    known = (*_own(gathering, principals), *made.by_others)
-    doors = [*made.doors, *(_door(one) for one in unexplained(principals, known, since))]
+    own = _own(gathering, principals)
+    known = (*own, *explained(made.by_others, principals, own, since))
+    appeared = unexplained(principals, known, since)
+    strangers = gathering.attempt(lambda: _but_the_executor(account, appeared), appeared)
+    doors = [*made.doors, *(_door(one) for one in strangers)]
     doors += _borrowed(account, gathering, principals)
     not_touched = [
         NotTouched(arn, f"{tags.ORIGIN}, and no action is about such a resource") for arn in unknown
@@ -125,6 +130,19 @@ def _same(key: str, one: str, other: str) -> bool:
     if key in {"roles", "users"}:
         return one.rpartition("/")[2] == other.rpartition("/")[2]
     return one == other
+
+
+def _but_the_executor(account: Account, strangers: Sequence[Principal]) -> Sequence[Principal]:
+    """Return strangers without the executor itself: nobody shall be told to stop that.
+
+    Raises:
+        ProviderError: who it is cannot be asked.
+    """
+    if not strangers:
+        return ()
+    arn = str(account.call("sts", "get_caller_identity")["Arn"])
+    kind, _, path = (principal_of(arn) or "").rpartition(":")[2].partition("/")
+    return [one for one in strangers if one.short != f"{kind}/{path.rpartition('/')[2]}"]
 
 
 def _door(one: Principal) -> ProposedDoor:

@@ -40,8 +40,8 @@ class Made:
 
     resources: tuple[tuple[str, str, str], ...] = ()
     """(key of the inventory, name, origin) of what the agent's principals made."""
-    by_others: tuple[str, ...] = ()
-    """ARNs of users and roles that somebody else is known to have made."""
+    by_others: tuple[tuple[str, str], ...] = ()
+    """(ARN of a user or role, by whom) of those that somebody else is known to have made."""
     doors: tuple[ProposedDoor, ...] = ()
     incomplete: tuple[str, ...] = ()
     renamed: Mapping[str, str] = field(default_factory=dict)
@@ -83,7 +83,7 @@ def made_by(account: Account, found: Found) -> Made:
                 if _here(account, event, key)
             ),
         ),
-        by_others=tuple(_arns(others)),
+        by_others=tuple(_by_others(others)),
         doors=(*planted(own, found), *_elsewhere(account, own)),
         incomplete=tuple(incomplete),
         renamed=renamed,
@@ -168,7 +168,7 @@ def _tagged(own: Sequence[Event]) -> Iterator[tuple[str, str]]:
                     yield re.split("[:/]", one)[-1], str(event.body.get("eventTime"))
 
 
-def _arns(others: Sequence[Event]) -> Iterator[str]:
+def _by_others(others: Sequence[Event]) -> Iterator[tuple[str, str]]:
     """Yield whom somebody else made; what a service made may be by order of anybody, the agent too."""
     for event in others:
         ordered = mapping(event.body.get("userIdentity")).get("invokedBy")
@@ -177,4 +177,13 @@ def _arns(others: Sequence[Event]) -> Iterator[str]:
         answer = mapping(event.body.get("responseElements"))
         for part in ("user", "role"):
             if arn := text_at(answer, (part, "arn")):
-                yield arn
+                yield arn, _caller(mapping(event.body.get("userIdentity")))
+
+
+def _caller(who: Mapping[str, object]) -> str:
+    """Return ``root``, ``user/NAME`` or ``role/NAME``: whose rights a call had."""
+    if who.get("type") == "Root":
+        return "root"
+    issuer = mapping(mapping(who.get("sessionContext")).get("sessionIssuer"))
+    kind = "role" if who.get("type") == "AssumedRole" or issuer.get("type") == "Role" else "user"
+    return f"{kind}/{issuer.get('userName') or who.get('userName') or ''}"

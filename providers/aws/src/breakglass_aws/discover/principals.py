@@ -122,6 +122,35 @@ def unexplained(principals: Iterable[Principal], known: Sequence[str], since: In
     ]
 
 
+def explained(
+    made: Iterable[tuple[str, str]], principals: Iterable[Principal], own: Sequence[str], since: Instant
+) -> Sequence[str]:
+    """Return the ARNs of those whom somebody made that was there before the harm began, and whom those made.
+
+    `made` are (ARN, maker). Whom a stranger made, or somebody who is gone, is a stranger too: the agent's
+    friend makes the next one, and may be deleted by it.
+    """
+    makers: dict[str, set[str]] = {}
+    for arn, maker in made:
+        makers.setdefault(arn, set()).add(maker)
+    good = {"root"}
+    good |= {
+        one.short
+        for one in principals
+        if one.created.epoch_ms < since.epoch_ms - SECOND_MS and one.arn not in own
+    }
+    found: list[str] = []
+    while fresh := [arn for arn, by in makers.items() if arn not in found and by <= good]:
+        found += fresh
+        good |= {_short(arn) for arn in fresh}
+    return found
+
+
+def _short(arn: str) -> str:
+    kind, _, path = arn.rpartition(":")[2].partition("/")
+    return f"{kind}/{path.rpartition('/')[2]}"
+
+
 def old_friends(principals: Iterable[Principal], own: Sequence[str]) -> Sequence[Principal]:
     """Return roles that are not the agent's and whose trust policy names one of its principals.
 
