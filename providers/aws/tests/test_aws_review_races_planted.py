@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from breakglass.clock import SystemClock
-from breakglass_aws.discover.made import _arns, _resources
+from breakglass_aws.discover.made import _by_others, _resources
 from breakglass_aws.discover.tags import TAG
 from breakglass_aws.trail_events import Event
 from providers.aws.tests.identity_rig import FREE
@@ -102,10 +102,10 @@ def test_what_a_service_made_by_order_of_somebody_is_not_explained() -> None:
     """CloudFormation makes a user with its own role, whoever ordered it."""
     made = {"eventName": "CreateUser", "responseElements": {"user": {"arn": "arn:aws:iam::1:user/x"}}}
     by_service = {**made, "sourceIPAddress": "cloudformation.amazonaws.com"}
-    by_hand = {**made, "sourceIPAddress": "192.0.2.1"}
+    by_hand = {**made, "sourceIPAddress": "192.0.2.1", "userIdentity": {"userName": "eve"}}
 
-    assert list(_arns([_event(by_service)])) == []
-    assert list(_arns([_event(by_hand)])) == ["arn:aws:iam::1:user/x"]
+    assert list(_by_others([_event(by_service)])) == []
+    assert list(_by_others([_event(by_hand)])) == [("arn:aws:iam::1:user/x", "user/eve")]
 
 
 def _event(body: Mapping[str, object]) -> Event:
