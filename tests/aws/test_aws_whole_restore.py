@@ -135,7 +135,7 @@ def test_services_that_refuse_most_calls_for_their_rate_delay_the_stop_and_no_mo
     cloud.boto("iam").put_role_policy(RoleName="rogue-role", PolicyName="work", PolicyDocument=WORK)
     before = cloud.state()
     reach = cloud.reach(users=["rogue"], roles=["rogue-role"], functions=["rogue-fn"], rules=["rogue-rule"])
-    rates = {"iam": {"per_s": 4, "burst": 1}, "lambda": {"per_s": 3, "burst": 1}}
+    rates = {"iam": {"per_s": 8, "burst": 2}, "lambda": {"per_s": 4, "burst": 1}}
     with cloud_fleet(cloud, reach, step_s=60) as ours:
         _, done = ours.stop(planned=lambda _: cloud.settings(throttle=rates))
         cloud.settings(throttle={})
