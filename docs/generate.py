@@ -31,7 +31,7 @@ def actions() -> str:
     parts = [
         "# Every action",
         "",
-        "Made from the code by `make docs`. `breakglass providers show NAME` prints the same, with every source.",
+        "Made from the code by `make docs`. `breakglass providers show NAME` prints it with every source.",
         "A claim whose source is *unverified* has been shown by nobody on the real platform yet.",
     ]
     for name in sorted({item.name for item in registry.names()}):
