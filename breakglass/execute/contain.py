@@ -22,8 +22,8 @@ FREE_ROUNDS = 3
 ROUND_PAUSE_S = 0.05
 LONGEST_ROUND_PAUSE_S = 1.0
 FIRST_LOOK_S = 0.2
-"""While a contained state settles it is looked at after so long, then ever more rarely. Where a change is seen
-late, who fights back may undo it until then, and is shut out only by whoever undoes that at once."""
+"""While a contained state settles it is looked at after so long, then ever more rarely. Where a change is
+seen late, who fights back may undo it until then: only whoever undoes that at once shuts them out."""
 PROBE_PAUSE_S = 0.02
 PROBE_LONGEST_PAUSE_S = 1.0
 MOOT_PATIENCE_S = 2.0
