@@ -47,6 +47,8 @@ class _Progress:
     """How long to wait for the next look at a state that settles."""
     probe_pause_s: float = PROBE_PAUSE_S
     moot_since_s: float | None = None
+    got_through: Judgement | None = None
+    """A probe that the agent still got through with, and nothing was changed since."""
     settled: bool = False
     """Only of a step that no proof can be had of: two complete reads agreed."""
     last: Judgement = field(default_factory=lambda: Judgement(Verdict.UNKNOWN, "not read yet", Grade.NONE))
@@ -165,6 +167,7 @@ def _round(context: StepContext, progress: _Progress, state: State) -> Routine:
         yield context.write("step.accepted", round=progress.round, ok=True, detail="")
         progress.failures, progress.failed = 0, ""
     progress.round += 1
+    progress.got_through = None
     progress.changed_s = context.clock.monotonic_s()
 
 
@@ -192,6 +195,8 @@ def _settle(
             return (yield from _prove(context, progress, judgement))
     left_s = progress.changed_s + context.step.settle_ms / 1000 - context.clock.monotonic_s()
     if context.late():
+        if progress.got_through is not None:
+            return Judgement(Verdict.NOT_CONTAINED, progress.got_through.reason, Grade.NONE)
         return Judgement(
             Verdict.UNKNOWN, f"deadline before the settle time ended: {judgement.reason}", Grade.NONE
         )
@@ -228,7 +233,7 @@ def _prove(
         yield Pause(min(progress.probe_pause_s, context.left_s()))
         progress.probe_pause_s = min(PROBE_LONGEST_PAUSE_S, progress.probe_pause_s * 1.5)
         if answer.verdict is Verdict.NOT_CONTAINED:
-            progress.last = answer
+            progress.last = progress.got_through = answer
             progress.agreed = None
             return None
 

@@ -162,5 +162,5 @@ def test_a_function_on_managed_instances_is_an_open_door(rig: Rig) -> None:
 
     said = rig.provider(functions=[NAME]).discover()
 
-    assert [one.door.name for one in said.doors if NAME in one.door.name] == [f"Lambda function {NAME}"]
+    assert f"Lambda function {NAME}" in [one.door.name for one in said.doors]
     assert lambda_concurrency.SPEC.name not in {one.action for one in said.proposals}
