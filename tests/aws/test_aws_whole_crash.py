@@ -50,7 +50,9 @@ def test_a_killed_stop_is_resumed_to_the_same_end_and_put_back_byte_for_byte(
         assert {"contained"} == {step["verdict"] for step in report["steps"]}
         assert [step.n for step in plan.steps] == [step["number"] for step in report["steps"]]
         assert [] == _complaints(ours)
-        assert {} == {what: n for what, n in _writes(cloud).items() if n > 1}, made_by_then
+        assert {} == {
+            what: n for what, n in _writes(cloud).items() if n > 1 and what[0] not in BEGUN_AGAIN
+        }, made_by_then
         made = Counter(what[0] for what in _writes(cloud))
         # A pair of groups (one lets all through for a moment, one nothing) and one snapshot, whoever died.
         assert (2, 1) == (made["CreateSecurityGroup"], made["CreateSnapshots"] + made["CreateSnapshot"])
@@ -84,6 +86,10 @@ def _agent(cloud: Cloud) -> Iterator[Fleet]:
     )
     with cloud_fleet(cloud, reach) as ours:
         yield ours
+
+
+BEGUN_AGAIN = frozenset({"ModifyNetworkInterfaceAttribute"})
+"""An interface passes through the open group into the isolation group: killed between, it does so again."""
 
 
 def _writes(cloud: Cloud) -> Counter[tuple[str, str]]:

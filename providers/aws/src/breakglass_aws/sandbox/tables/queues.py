@@ -118,7 +118,7 @@ def _key(name: str, call: Call) -> str:
     """Return the key's ARN of an id, an ARN, or an alias (KMS: the resource is always the key)."""
     from moto.kms.models import kms_backends
 
-    if name.startswith("b'"):  # a ciphertext begins with the id of its key, here and there
+    if name.startswith(("b'", 'b"')):  # a ciphertext begins with the id of its key, here and there
         found = KEY_ID.search(name)
         name = found[0] if found else "*"
     whole = name.startswith("arn:")
