@@ -49,7 +49,11 @@ def test_a_short_run_that_nobody_can_lengthen_is_waited_out(rig: Rig) -> None:
 
     assert (found.best_grade, found.window_s) == (Grade.READ_BACK, None)
     assert found.settle_s is not None
-    assert found.settle_s >= 3
+    limit_in_force_s = lambda_invocations.SPEC.settle_s * 0.01  # the tests' factor
+    waits_s = found.target.params["wait_s"]
+    assert isinstance(waits_s, int)
+    assert waits_s >= 3
+    assert found.settle_s >= waits_s + limit_in_force_s
 
 
 def test_an_agent_that_may_change_its_function_can_hide_a_long_run(rig: Rig) -> None:

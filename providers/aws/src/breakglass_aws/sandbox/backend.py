@@ -58,7 +58,7 @@ class Moto:
             application = self._application(call.service)
             parts = application(environ, lambda status, headers, _=None: said.extend((status, headers)))
             body = b"".join(parts)
-        except NotImplementedError as error:
+        except NotImplementedError as error:  # moto's own word for an operation that it lacks
             raise lacking(call) from error
         except Exception as error:
             traceback.print_exc(file=sys.stderr)
