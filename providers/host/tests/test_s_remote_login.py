@@ -113,7 +113,9 @@ def test_an_agent_that_has_our_own_login_is_named(machine: Machine, tmp_path: Pa
     """It could answer in the machine's place: refused where the inventory says so, an open door elsewhere."""
     url = add_login(machine, "bot")
     machine.run("echo 'bot ALL=(root) NOPASSWD: ALL' >/etc/sudoers.d/b")
-    machine.run("runuser -u bot -- setsid -f sleep 1000; pgrep -u bot sleep >/run/bot")
+    machine.run(
+        "runuser -u bot -- setsid -f sleep 1000; until pgrep -u bot -x sleep >/run/bot; do sleep 0.1; done"
+    )
     reach = settings(machine, host=url, pid_file="/run/bot")
     refused = refusal(tmp_path, reach | {"user": "bot"})
     del reach["user"]
