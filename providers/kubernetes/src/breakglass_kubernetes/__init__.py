@@ -1,0 +1,40 @@
+"""The Kubernetes provider: accounts, workloads, triggers, egress and guards of one cluster."""
+
+from __future__ import annotations
+
+from breakglass.errors import UsageError
+from breakglass.provider import Card, Connection, Provider
+from breakglass_kubernetes import parts
+from breakglass_kubernetes.inventory import SETTINGS
+from breakglass_kubernetes.settings import complaints
+
+__all__ = ["CARD"]
+
+
+def _connect(connection: Connection) -> Provider:
+    """Connect to one cluster as the executor.
+
+    Raises:
+        UsageError: the entry is wrong.
+        Denied: there is no credential, it is refused, or this is another cluster.
+        Unreachable: nobody answers.
+    """
+    if wrong := complaints(connection.reach.settings):
+        raise UsageError(wrong[0], where=connection.reach.where)
+    from breakglass_kubernetes.connect import KubernetesProvider
+
+    return KubernetesProvider(connection)
+
+
+CARD = Card(
+    name="kubernetes",
+    summary="Kubernetes, one cluster: service accounts, workloads, triggers, egress, guards, evidence",
+    capabilities=tuple(dict.fromkeys(spec.capability for spec in parts.SPECS)),
+    settings=SETTINGS,
+    specs=parts.SPECS,
+    connect=_connect,
+    check=lambda reach: complaints(reach.settings),
+    requires=("kubernetes",),
+    extra="kubernetes",
+    ignores=("KUBECONFIG", "KUBERNETES_SERVICE_HOST", "KUBERNETES_SERVICE_PORT", "POD_NAMESPACE"),
+)

@@ -1,0 +1,1 @@
+"""One file a kind of thing: each exposes `SPECS`, `ACTION_CLASSES` and `propose`."""

@@ -1,0 +1,287 @@
+"""One cluster, as the executor: every call of every action goes through here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
+
+from breakglass.errors import BreakglassError, Gone, ProviderError, Transient
+from breakglass.provider import Connection
+from breakglass_kubernetes.credential import Credential
+from breakglass_kubernetes.kinds import Kind
+from breakglass_kubernetes.kubeconfig import Context
+from breakglass_kubernetes.objects import Body
+from breakglass_kubernetes.pace import Pace
+from breakglass_kubernetes.refusals import CredentialsExpired, Failure, failure_of, lost, translate
+from breakglass_kubernetes.settings import KubernetesSettings
+from breakglass_kubernetes.wire import READ_S, Answer, Wire
+
+T = TypeVar("T")
+MANAGER = "breakglass"
+"""Our field manager (Kubernetes documentation, "Server-Side Apply")."""
+PAGE = 500
+_MAX_PAGES = 10_000
+WORKERS = 8
+APPLY = "application/apply-patch+yaml"
+MERGE = "application/merge-patch+json"
+JSON_PATCH = "application/json-patch+json"
+
+
+class Cluster:
+    """The executor's calls in one cluster."""
+
+    def __init__(
+        self, settings: KubernetesSettings, connection: Connection, context: Context, credential: Credential
+    ) -> None:
+        """Make no call yet."""
+        self.settings = settings
+        self.connection = connection
+        self.context = context
+        self._credential = credential
+        self._pace = Pace(connection.clock)
+        self._wire = Wire(context, credential.now)
+
+    # -- reading ------------------------------------------------------------------------------------------
+
+    def get(self, kind: Kind, namespace: str, name: str) -> Body:
+        """Return one object. Raises Gone: there is none; ProviderError."""
+        return self.ask("GET", kind.path(namespace, name))
+
+    def maybe(self, kind: Kind, namespace: str, name: str) -> Body | None:
+        """Return one object; None: there is none. Raises ProviderError."""
+        try:
+            return self.get(kind, namespace, name)
+        except Gone:
+            return None
+
+    def every(self, kind: Kind, namespace: str = "", *, labels: str = "", fields: str = "") -> list[Body]:
+        """Return every object of a kind, all pages; `namespace` empty: of all namespaces.
+
+        Items get the ``kind`` and ``apiVersion`` that a list leaves out.
+
+        Raises:
+            Gone: the cluster serves no such kind (any more).
+            ProviderError: one page failed; what came before it is not the whole.
+        """
+        query = {"limit": str(PAGE)}
+        query |= {"labelSelector": labels} if labels else {}
+        query |= {"fieldSelector": fields} if fields else {}
+        found: list[Body] = []
+        for _ in range(_MAX_PAGES):
+            try:
+                page = self.ask("GET", kind.path(namespace), query=query)
+            except Transient as error:
+                if failure_of(error).reason != "Expired" or "continue" not in query:
+                    raise
+                # The server forgets a snapshot after minutes (API concepts, "Retrieving large results").
+                found, query = [], {name: value for name, value in query.items() if name != "continue"}
+                continue
+            found += [
+                {"apiVersion": kind.api_version, "kind": kind.kind, **item}
+                for item in page.get("items") or ()
+                if isinstance(item, Mapping)
+            ]
+            token = page.get("metadata", {}).get("continue")
+            if not token:
+                return found
+            query["continue"] = str(token)
+        raise ProviderError("the listing does not end", where=f"{self.where} {kind.name}")
+
+    def list_in(self, kind: Kind, namespaces: Sequence[str]) -> list[Body]:
+        """Return every object of a kind in these namespaces: one listing of all where they are many."""
+        if len(namespaces) > WORKERS:
+            wanted = frozenset(namespaces)
+            return [body for body in self.every(kind) if body.get("metadata", {}).get("namespace") in wanted]
+        return [body for namespace in namespaces for body in self.every(kind, namespace)]
+
+    # -- changing -----------------------------------------------------------------------------------------
+
+    def create(self, kind: Kind, namespace: str, body: Body, *, dry_run: bool = False) -> Body:
+        """Create an object. Raises Transient (``AlreadyExists``), Denied, ProviderError."""
+        return self.ask("POST", kind.path(namespace), query=_write(dry_run=dry_run), body=body)
+
+    def replace(self, kind: Kind, body: Body, *, sub: str = "", dry_run: bool = False) -> Body:
+        """Put an object back whole; its ``metadata.resourceVersion`` guards the write.
+
+        Raises:
+            Transient: somebody changed it meanwhile (409).
+            Gone: there is none.
+        """
+        about = body["metadata"]
+        path = kind.path(str(about.get("namespace", "")), str(about["name"]), sub)
+        return self.ask("PUT", path, query=_write(dry_run=dry_run), body=body)
+
+    def apply(self, kind: Kind, namespace: str, name: str, fields: Body, *, uid: str, sub: str = "") -> Body:
+        """Hold `fields` (``{"spec": {...}}``) of an object as our own by server-side apply, by force.
+
+        `uid` guards it: an object that is gone, or is another one by now, is refused (409), never created.
+        An empty `uid` creates what is not there.
+        """
+        about = {"name": name} | ({"namespace": namespace} if kind.namespaced and namespace else {})
+        about |= {"uid": uid} if uid else {}
+        more = fields.get("metadata", {})
+        body = {
+            **fields,
+            "apiVersion": kind.api_version,
+            "kind": kind.kind,
+            "metadata": {**(more if isinstance(more, Mapping) else {}), **about},
+        }
+        query = {"fieldManager": MANAGER, "force": "true"}
+        path = kind.path(namespace, name, sub)
+        return self.ask("PATCH", path, query=query, body=body, content_type=APPLY)
+
+    def patch(
+        self,
+        kind: Kind,
+        namespace: str,
+        name: str,
+        change: Any,  # noqa: ANN401 - JSON
+        *,
+        content_type: str = MERGE,
+        sub: str = "",
+    ) -> Body:
+        """Change a part; name ``metadata.resourceVersion`` or a JSON-patch ``test`` in it to guard it."""
+        path = kind.path(namespace, name, sub)
+        return self.ask(
+            "PATCH", path, query={"fieldManager": MANAGER}, body=change, content_type=content_type
+        )
+
+    def delete(  # noqa: PLR0913 - an object, its guard, and how it ends
+        self,
+        kind: Kind,
+        namespace: str,
+        name: str,
+        *,
+        uid: str,
+        version: str = "",
+        grace_s: int | None = None,
+        propagation: str = "",
+    ) -> None:
+        """Delete exactly this object: another one under its name is refused (409). Raises Gone, Transient."""
+        guard = {"uid": uid} | ({"resourceVersion": version} if version else {})
+        body: dict[str, Any] = {"apiVersion": "v1", "kind": "DeleteOptions", "preconditions": guard}
+        body |= {} if grace_s is None else {"gracePeriodSeconds": grace_s}
+        body |= {"propagationPolicy": propagation} if propagation else {}
+        self.ask("DELETE", kind.path(namespace, name), body=body)
+
+    # -- calls --------------------------------------------------------------------------------------------
+
+    def ask(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, str] | None = None,
+        body: Any = None,  # noqa: ANN401 - JSON
+        content_type: str = "application/json",
+    ) -> Body:
+        """Make one call and return the object that comes back.
+
+        Raises:
+            ProviderError: what the server refused, in the engine's words; `failure_of` tells its own.
+        """
+        answer = self.raw(method, path, query=query, body=body, content_type=content_type)
+        try:
+            found = answer.json()
+        except (ValueError, RecursionError) as error:
+            raise Transient("answers something that is no JSON", where=self._of(path)) from error
+        if not isinstance(found, Mapping):
+            raise Transient("answers something that is no object", where=self._of(path))
+        return found
+
+    def raw(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, str] | None = None,
+        body: Any = None,  # noqa: ANN401 - JSON
+        content_type: str = "application/json",
+        read_s: float = READ_S,
+    ) -> Answer:
+        """Make one call at the rate limit; return its bytes (a log, say). Raises ProviderError."""
+        from urllib3.exceptions import HTTPError
+
+        self._pace.wait()
+        write = method != "GET" and "/selfsubject" not in path and not path.endswith("reviews")
+        try:
+            answer = self._wire.call(
+                method, path, query=query, body=body, content_type=content_type, read_s=read_s
+            )
+        except (HTTPError, OSError) as error:
+            raise lost(error, self._of(path), write=write) from error
+        if answer.ok:
+            return answer
+        failure = Failure.read(answer.status, answer.data)
+        told = translate(failure, self._of(path), write=write, retry_after=answer.retry_after)
+        if answer.status == 429:  # noqa: PLR2004 - RFC 6585 4
+            self._pace.throttled()
+        if isinstance(told, CredentialsExpired):
+            self._renew()
+        raise told from failure
+
+    def as_token(self, token: str, method: str, path: str, *, body: Any = None) -> Answer:  # noqa: ANN401 - JSON
+        """Make one call as the holder of a token: the agent, with one of its own that is held for proof.
+
+        Its own connection pool and configuration: nothing of the executor's can answer in its place.
+
+        Raises:
+            ProviderError: no answer came.
+        """
+        from urllib3.exceptions import HTTPError
+
+        from breakglass_kubernetes.credential import Shown
+
+        wire = Wire(self.context, Shown(token=token))
+        try:
+            return wire.call(method, path, body=body)
+        except (HTTPError, OSError) as error:
+            raise lost(error, self._of(path), write=False) from error
+        finally:
+            wire.close()
+
+    def each(self, items: Iterable[T], act: Callable[[T], object]) -> None:
+        """Do something for every item, several at once; one that fails stops no other.
+
+        Raises:
+            ProviderError: some failed: the first of them, with how many more.
+        """
+        failed: list[BreakglassError] = []
+
+        def attempt(item: T) -> None:
+            try:
+                act(item)
+            except Gone:
+                return
+            except ProviderError as error:
+                failed.append(error)
+
+        with ThreadPoolExecutor(WORKERS, thread_name_prefix="kubernetes") as pool:
+            list(pool.map(attempt, items))
+        if failed:
+            worst = next((one for one in failed if not isinstance(one, Transient)), failed[0])
+            if len(failed) > 1:
+                worst.what = f"{worst.what} (and {len(failed) - 1} more failed)"
+            raise worst
+
+    @property
+    def where(self) -> str:
+        """Return how messages name this cluster."""
+        return f"cluster {self.settings.server}"
+
+    def close(self) -> None:
+        """Let go of connections."""
+        self._wire.close()
+
+    def _of(self, path: str) -> str:
+        return f"{self.where} {path}"
+
+    def _renew(self) -> None:
+        if self._credential.renew():
+            old, self._wire = self._wire, Wire(self.context, self._credential.now)
+            old.close()
+
+
+def _write(*, dry_run: bool) -> dict[str, str]:
+    return {"fieldManager": MANAGER} | ({"dryRun": "All"} if dry_run else {})

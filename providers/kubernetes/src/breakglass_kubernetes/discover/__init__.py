@@ -1,0 +1,60 @@
+"""Finds what the agent is, uses and is driven by in one cluster; each part proposes its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from breakglass.canon import Json
+from breakglass.errors import ProviderError
+from breakglass.model.resource import Resource
+from breakglass.provider import Discovery, Proposed
+from breakglass_kubernetes import parts
+from breakglass_kubernetes.cluster import Cluster
+from breakglass_kubernetes.discover.gather import gather
+from breakglass_kubernetes.found import Found
+from breakglass_kubernetes.pinned import pin_proposal
+from breakglass_kubernetes.whoami import Me
+
+T = TypeVar("T")
+
+
+@dataclass(slots=True)
+class _Notes:
+    incomplete: list[str] = field(default_factory=list)
+
+    def attempt(self, look: Callable[[], T], otherwise: T) -> T:
+        """Return what was read, or else what is safe, with the failure noted."""
+        try:
+            return look()
+        except ProviderError as error:
+            self.incomplete.append(str(error)[:500])
+            return otherwise
+
+
+def discover(cluster: Cluster, me: Me, pin: Mapping[str, Json]) -> Discovery:
+    """Join what the parts propose for all that is the agent's here."""
+    found, proposed = gather(cluster, me)
+    notes = _Notes()
+    for propose in parts.PROPOSE:
+        proposed = proposed.plus(
+            notes.attempt(lambda propose=propose: propose(cluster, found), Proposed())  # type: ignore[misc]  # mypy cannot infer a lambda with a default
+        )
+    return Discovery(
+        scope=f"kubernetes {cluster.settings.server}",
+        principals=_principals(found),
+        proposals=tuple(pin_proposal(one, pin) for one in proposed.proposals),
+        doors=proposed.doors,
+        not_touched=proposed.not_touched,
+        endpoints=(cluster.settings.server,) if cluster.settings.flag("sandbox") else (),
+        incomplete=(*proposed.incomplete, *notes.incomplete),
+    )
+
+
+def _principals(found: Found) -> tuple[Resource, ...]:
+    """Return what is the agent's, each once, so that what appears later is found, not signed."""
+    accounts = (Resource("kubernetes-account", one, one, {}) for one in found.scope.every_account)
+    # What a workload of the agent's made comes and goes with it.
+    roots = (Resource("kubernetes-workload", thing.key, thing.key, {}) for thing in found.held.roots)
+    return (*accounts, *roots)
