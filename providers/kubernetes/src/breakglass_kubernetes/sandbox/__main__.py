@@ -1,4 +1,4 @@
-"""``python -m breakglass_kubernetes.sandbox``: serves a control plane and says how to point any client at it."""
+"""``python -m breakglass_kubernetes.sandbox``: serves a control plane and says how to reach it."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ A real Kubernetes {kubernetes} control plane on loopback, for drills and tests. 
 
 What it is: etcd, kube-apiserver and kube-controller-manager as released, with RBAC, admission, an audit log
 ({audit}) and service account tokens; autoscalers look every {hpa} s instead of every 15 s.
-What it is not: nodes. A stub plays scheduler and kubelet: it binds pods, gives them a status and log lines, and
-confirms their deletion. No container runs and no packet flows, so nothing here shows that a CNI enforces a
-NetworkPolicy, that a process obeys a signal, or what a real log holds. Its state is gone at the end.
+What it is not: nodes. A stub plays scheduler and kubelet: it binds pods, gives them a status and log lines,
+and confirms their deletion. No container runs and no packet flows, so nothing here shows that a CNI enforces
+a NetworkPolicy, that a process obeys a signal, or what a real log holds. Its state is gone at the end.
 End it with Ctrl-C.
 """
 

@@ -79,7 +79,7 @@ class Api:
         return parsed
 
     def stream(self, path: str, query: Query, *, quiet_s: float) -> Iterator[dict[str, Any]]:
-        """Follow a watch; it ends when the server ends it, and raises TimeoutError after `quiet_s` of silence.
+        """Follow a watch; it ends when the server ends it; TimeoutError after `quiet_s` of silence.
 
         Raises:
             ApiError: the API server refused it.

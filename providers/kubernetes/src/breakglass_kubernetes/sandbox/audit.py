@@ -14,8 +14,8 @@ _LONGEST_S = 1.0
 def read(log: Path, since: int = 0) -> list[dict[str, Any]]:
     """Return the events after the first `since` ones, in the order in which they were written.
 
-    A long answer reaches its client some instants before its line reaches the log: the log is read when it has
-    not grown for a moment, or after a second.
+    A long answer reaches its client some instants before its line reaches the log: the log is read when it
+    has not grown for a moment, or after a second.
     """
     size, until = -1, time.monotonic() + _LONGEST_S
     while time.monotonic() < until:

@@ -128,8 +128,9 @@ def _fitting(places: Mapping[str, Path], assets: Path) -> None:
     if version.split(".")[:2] != pins.KUBERNETES.split(".")[:2]:
         minor = pins.KUBERNETES.rpartition(".")[0]
         raise Unsupported(
-            f"{ASSETS} has kube-apiserver {version} and no kube-controller-manager; one of {minor} can be built",
-            remedy=f"unset {ASSETS}, or point it at {minor}.x, or put a matching kube-controller-manager in it",
+            f"{ASSETS} has kube-apiserver {version} and no kube-controller-manager; "
+            f"one of {minor} can be built",
+            remedy=f"unset {ASSETS}, point it at {minor}.x, or put a matching kube-controller-manager in it",
         )
 
 

@@ -111,7 +111,7 @@ def _version(go: str, environment: Mapping[str, str]) -> tuple[int, ...]:
 
 
 def _kept_somewhere(go: Path, settings: Mapping[str, str]) -> None:
-    """Refuse to begin where Go has no folder for its caches ("go help cache": it refuses later, less plainly).
+    """Refuse to begin where Go has no folder for its caches ("go help cache").
 
     Raises:
         Unsupported: it has none.
@@ -128,10 +128,7 @@ def _kept_somewhere(go: Path, settings: Mapping[str, str]) -> None:
     if (
         ended.returncode
         or len(folders) != len(("GOCACHE", "GOMODCACHE"))
-        or not all(
-            os.path.isabs(folder)
-            for folder in folders  # noqa: PTH117 - of a text that may be empty
-        )
+        or not all(os.path.isabs(folder) for folder in folders)
     ):
         raise Unsupported(
             "Go has no folder to build in: neither HOME nor GOCACHE and GOMODCACHE are set",

@@ -1,4 +1,4 @@
-"""Takes the orders of whoever started the sandbox: JSON over HTTP on loopback, with a secret that it alone knows."""
+"""Takes the orders of whoever started the sandbox: JSON over HTTP on loopback, with a secret."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def _handler(secret: str, orders: Mapping[str, Order]) -> type[BaseHTTPRequestHa
         protocol_version = "HTTP/1.1"
         timeout = 60
 
-        def do_POST(self) -> None:  # noqa: N802 - the name that http.server calls
+        def do_POST(self) -> None:
             """Do it, or say why not."""
             length = self.headers.get("Content-Length", "")
             data = self.rfile.read(min(int(length), _LONGEST)) if length.isdecimal() else b""

@@ -7,7 +7,7 @@ The authority of etcd is another one than the cluster's: a user's certificate mu
 from __future__ import annotations
 
 import base64
-import datetime
+import datetime as dt
 import ipaddress
 import json
 import os
@@ -20,9 +20,9 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-_VALID = datetime.timedelta(days=2)
+_VALID = dt.timedelta(days=2)
 """A sandbox is thrown away after a run; nothing of it may be of use later."""
-_BEFORE = datetime.timedelta(minutes=5)
+_BEFORE = dt.timedelta(minutes=5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +83,7 @@ class Authority:
             )
         )
 
-    def client(self, user: str, groups: Sequence[str] = (), *, valid: datetime.timedelta = _VALID) -> Pair:
+    def client(self, user: str, groups: Sequence[str] = (), *, valid: dt.timedelta = _VALID) -> Pair:
         """Return what a client shows to be `user` in `groups` (CN and O: Kubernetes' "Authenticating")."""
         names = [x509.NameAttribute(NameOID.ORGANIZATION_NAME, group) for group in groups]
         subject = x509.Name([*names, x509.NameAttribute(NameOID.COMMON_NAME, user)])
@@ -99,7 +99,7 @@ class Authority:
         self,
         subject: x509.Name,
         usages: Sequence[x509.ObjectIdentifier],
-        valid: datetime.timedelta,
+        valid: dt.timedelta,
         hosts: Sequence[str] = (),
     ) -> Pair:
         own = x509.load_pem_x509_certificate(self.pair.certificate)
@@ -166,9 +166,9 @@ def write_private(path: Path, data: bytes) -> None:
 
 
 def _dated(
-    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey, valid: datetime.timedelta
+    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey, valid: dt.timedelta
 ) -> x509.CertificateBuilder:
-    now = datetime.datetime.now(datetime.UTC)
+    now = dt.datetime.now(dt.UTC)
     return (
         x509.CertificateBuilder()
         .subject_name(subject)

@@ -7,12 +7,13 @@ import random
 import signal
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from breakglass.errors import ProviderError
-from breakglass_kubernetes.sandbox import children, flags, pki
+from breakglass_kubernetes.sandbox import children, flags, log_server, pki
 from breakglass_kubernetes.sandbox.api import Api, ApiError
 from breakglass_kubernetes.sandbox.build import Programs
 from breakglass_kubernetes.sandbox.children import Child
@@ -21,6 +22,8 @@ from breakglass_kubernetes.sandbox.flags import Layout
 ADMIN, MASTERS = "admin", "system:masters"
 MARK = "breakglass.dev/sandbox"
 _READY_S = 120.0
+_CRASH_S = 0.5
+"""It would wait longer for its watches; one that is cut off is what clients must survive."""
 _PAUSE_S = 0.05
 _TRIES = 4
 _PORTS = range(10_000, 32_000)
@@ -61,7 +64,7 @@ class Plane:
         Raises:
             ProviderError: it does not come up again.
         """
-        self._running.pop("kube-apiserver").stop()
+        self._running.pop("kube-apiserver").stop(_CRASH_S)
         self._start("kube-apiserver", flags.api_server(self.layout, self.programs))
         self._wait(self._answers, "the API server to answer again")
 
@@ -84,34 +87,38 @@ class Plane:
         )
         self.cluster_uid = marked["metadata"]["uid"]
 
-    def wait_for_accounts(self) -> None:
-        """Wait until the controller manager gives namespaces their service account.
+    def wait_until_usable(self, nodes: Sequence[str]) -> None:
+        """Wait until namespaces get their service account and `nodes` take pods.
 
         Raises:
             ProviderError: it does not.
         """
-        self._wait(
-            lambda: self._found("/api/v1/namespaces/default/serviceaccounts/default"), "service accounts"
-        )
+        account = "/api/v1/namespaces/default/serviceaccounts/default"
+        self._wait(lambda: self._found(account) is not None, "service accounts")
+        self._wait(lambda: all(map(self._untainted, nodes)), "the nodes to be taken for ready")
 
     def stop(self) -> None:
         """End all three: etcd last, since an API server without it hangs (seen on 1.36.2)."""
         for name in ("kube-controller-manager", "kube-apiserver", "etcd"):
             if name in self._running:
-                self._running.pop(name).stop()
+                # Nothing is kept: a server that waits for its watches need not be waited for.
+                self._running.pop(name).stop(_CRASH_S)
 
     def _start(self, name: str, argv: list[str]) -> None:
         self._running[name] = children.start(name, argv, self.layout.folder)
 
     def _answers(self) -> bool:
-        return bool(self._found("/readyz"))
+        return self._found("/readyz") is not None
 
-    def _found(self, path: str) -> bool:
+    def _untainted(self, node: str) -> bool:
+        found = self._found(f"/api/v1/nodes/{node}")
+        return found is not None and not found["spec"].get("taints")
+
+    def _found(self, path: str) -> Any:  # noqa: ANN401 - JSON
         try:
-            self.admin.call("GET", path, timeout_s=5.0)
+            return self.admin.call("GET", path, timeout_s=5.0)
         except (OSError, ApiError):
-            return False
-        return True
+            return None
 
     def _wait(self, done: Callable[[], bool], what: str) -> None:
         until = time.monotonic() + _READY_S
@@ -161,7 +168,7 @@ def _lay_out(folder: Path) -> None:
     cluster.server("kube-apiserver", ("kubernetes", "kubernetes.default", "kubernetes.default.svc")).write(
         place / "apiserver"
     )
-    cluster.client("kube-apiserver", ("sandbox:kubelet-callers",)).write(place / "kubelet-client")
+    cluster.client("kube-apiserver", (log_server.CALLERS,)).write(place / "kubelet-client")
     cluster.client("system:kube-controller-manager").write(place / "manager")
     cluster.client(ADMIN, (MASTERS,)).write(place / "admin")
     private, public = pki.signing_key()

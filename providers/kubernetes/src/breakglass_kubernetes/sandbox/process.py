@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import hashlib
 import json
 import os
@@ -49,14 +49,14 @@ class Sandbox:
 
     def kubeconfig(self, user: str, groups: Sequence[str] = (), *, valid_s: float = _VALID_S) -> bytes:
         """Return a kubeconfig of `user` in `groups`, with a client certificate; negative `valid_s`: over."""
-        pair = self._authority().client(user, groups, valid=datetime.timedelta(seconds=valid_s))
+        pair = self._authority().client(user, groups, valid=dt.timedelta(seconds=valid_s))
         return pki.client_kubeconfig(self.server, self.ca_pem, user, pair)
 
     def token_kubeconfig(self, name: str, token: str) -> bytes:
         """Return a kubeconfig of whoever `token` belongs to."""
         return pki.kubeconfig(self.server, self.ca_pem, name, {"token": token})
 
-    def call(
+    def call(  # noqa: PLR0913 - the contract with every test: who, and what
         self,
         method: str,
         path: str,

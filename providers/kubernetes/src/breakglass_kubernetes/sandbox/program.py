@@ -1,4 +1,4 @@
-"""Runs one sandbox in this process: its folder, its control plane, its stub kubelet, and the orders it takes."""
+"""Runs one sandbox in this process: its folder, control plane and stub kubelet, and the orders it takes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from typing import Any
 from breakglass_kubernetes.sandbox import pki, plane
 from breakglass_kubernetes.sandbox.build import Programs
 from breakglass_kubernetes.sandbox.control import Control, Order
-from breakglass_kubernetes.sandbox.plane import Plane
+from breakglass_kubernetes.sandbox.kubelet import NODES, Kubelet
 
 PREFIX = "breakglass-kubernetes-"
 ABOUT = "sandbox.json"
@@ -43,7 +43,8 @@ class Program:
             self._forget()
             raise
         try:
-            self._plane.wait_for_accounts()
+            self._kubelet = Kubelet(self._plane.layout.server, self._plane.layout.pki)
+            self._plane.wait_until_usable(NODES)
             secret = secrets.token_hex(32)
             self._control = Control(secret, self._verbs())
         except BaseException:
@@ -87,14 +88,16 @@ class Program:
     def close(self) -> None:
         """End everything and take the folder away if it is ours."""
         self._control.close()
+        self._kubelet.close()
         self._plane.stop()
         self._forget()
 
     def _verbs(self) -> dict[str, Order]:
         return {
-            "pause": self._in_main(lambda: self._plane.pause()),
-            "resume": self._in_main(lambda: self._plane.resume()),
-            "restart_api": self._in_main(lambda: self._plane.restart_api()),
+            **self._kubelet.orders(),
+            "pause": self._in_main(self._plane.pause),
+            "resume": self._in_main(self._plane.resume),
+            "restart_api": self._in_main(self._plane.restart_api),
         }
 
     def _in_main(self, work: Callable[[], None]) -> Order:
