@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
+
 from breakglass.errors import UsageError
-from breakglass.provider import Card, Connection, Provider
+from breakglass.provider import AgentCloud, Card, Connection, Provider
 from breakglass_kubernetes import parts
 from breakglass_kubernetes.inventory import SETTINGS
 from breakglass_kubernetes.settings import complaints
@@ -26,6 +29,13 @@ def _connect(connection: Connection) -> Provider:
     return KubernetesProvider(connection)
 
 
+def _cloud(folder: Path, *, say: Callable[[str], None]) -> AgentCloud:
+    """Start a control plane for a drill's agent."""
+    from breakglass_kubernetes.drill import start
+
+    return start(folder, say=say)
+
+
 CARD = Card(
     name="kubernetes",
     summary="Kubernetes, one cluster: service accounts, workloads, triggers, egress, guards, evidence",
@@ -36,5 +46,6 @@ CARD = Card(
     check=lambda reach: complaints(reach.settings),
     requires=("kubernetes",),
     extra="kubernetes",
+    cloud=_cloud,
     ignores=("KUBECONFIG", "KUBERNETES_SERVICE_HOST", "KUBERNETES_SERVICE_PORT", "POD_NAMESPACE"),
 )
