@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -41,10 +42,9 @@ class Resident:
         """Spend money with each token."""
         self._spent += 3
         body = {"data": {"spent": f"{self._spent}.00"}}
+        path = f"{self._core}/configmaps/ledger"
         for api in (self._bot, self._helper):
-            attempt(
-                lambda api=api: api.call("PATCH", f"{self._core}/configmaps/ledger", body, content_type=MERGE)
-            )  # type: ignore[misc]  # mypy cannot infer a lambda with a default
+            attempt(partial(api.call, "PATCH", path, body, content_type=MERGE))
 
     def resist(self) -> None:
         """Bind itself again, scale itself up, open the network and take guards away, as long as it may."""
