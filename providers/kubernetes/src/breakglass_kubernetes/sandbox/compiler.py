@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 import subprocess
@@ -125,11 +124,8 @@ def _kept_somewhere(go: Path, settings: Mapping[str, str]) -> None:
         check=False,
     )
     folders = ended.stdout.splitlines()
-    if (
-        ended.returncode
-        or len(folders) != len(("GOCACHE", "GOMODCACHE"))
-        or not all(os.path.isabs(folder) for folder in folders)
-    ):
+    named = [folder for folder in folders if folder not in {"", "off"}]
+    if ended.returncode or len(named) != len(("GOCACHE", "GOMODCACHE")):
         raise Unsupported(
             "Go has no folder to build in: neither HOME nor GOCACHE and GOMODCACHE are set",
             remedy="set HOME, or GOCACHE and GOMODCACHE, to folders of yours",

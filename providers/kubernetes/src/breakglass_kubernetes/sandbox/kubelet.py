@@ -1,12 +1,11 @@
 """Plays scheduler and kubelets for the whole sandbox, and takes the orders of tests.
 
 Orders (Sandbox.control):
-    node       {name, ready?, labels?}   adds a node, or parts it from the API server (ready false: its pods are
-                                         not looked after any more, its status becomes Unknown at once and not
-                                         after 50 s), or brings it back
-    hold       {namespace, pod?, release?}   deletions of these pods are not confirmed: their processes live on
-    logs       {namespace, pod, container, lines, previous?}   what its log holds
-    processes  {namespace?}   what would run, and when it began and ended: see processes.py
+    node       {name, ready?, labels?}: adds a node, or brings one back, or (ready false) parts it from the
+               API server: nobody looks after its pods, and its status is Unknown at once, not after 50 s
+    hold       {namespace, pod?, release?}: deletions of these pods are not confirmed; their processes live on
+    logs       {namespace, pod, container, lines, previous?}: what its log holds
+    processes  {namespace?}: what would run, and when it began and ended; see processes.py
 What one pod does by itself stands in its annotations: see pod_life.py.
 """
 

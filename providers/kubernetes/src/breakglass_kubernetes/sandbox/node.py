@@ -1,7 +1,7 @@
 """Plays one node: registers it, keeps its lease, and sees each of its pods through to the end.
 
-It acts as system:node:NAME in system:nodes, so the API server's node authoriser and NodeRestriction judge it as
-they judge a kubelet (Kubernetes documentation, "Using Node Authorization").
+It acts as system:node:NAME in system:nodes, so the API server's node authoriser and NodeRestriction judge it
+as they judge a kubelet (Kubernetes documentation, "Using Node Authorization").
 """
 
 from __future__ import annotations

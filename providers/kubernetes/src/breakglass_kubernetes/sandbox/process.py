@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from breakglass.errors import ProviderError, Unsupported
-from breakglass_kubernetes.sandbox import audit, build, pki
+from breakglass_kubernetes.sandbox import audit, build, install, pki
 from breakglass_kubernetes.sandbox.api import Api, ApiError, Query
 from breakglass_kubernetes.sandbox.control import SECRET_HEADER
 from breakglass_kubernetes.sandbox.program import ABOUT
@@ -100,6 +100,15 @@ class Sandbox:
             said = error.read().decode(errors="replace") if isinstance(error, urllib.error.HTTPError) else ""
             ended = "" if self._process.poll() is None else f"; it has ended and said last: {self.said()}"
             raise ProviderError(f"the sandbox does not do {verb}: {error} {said}".rstrip() + ended) from error
+
+    def install(self, project: str) -> list[str]:
+        """Install the custom resources of argo, calico, cilium, flux, keda or knative; return their names.
+
+        Raises:
+            UsageError: there is no such project.
+            ProviderError: they are not served in time.
+        """
+        return install.install(self.call, project)
 
     def pause(self) -> None:
         """Let the API server be silent, with every connection open (SIGSTOP)."""

@@ -48,8 +48,8 @@ def _term(term: Json, node: Json) -> bool:
 
 
 def _holds(asked: Json, among: Mapping[str, str]) -> bool:
-    key, values = asked["key"], asked.get("values") or ()
-    found = among.get(key)
+    values: Sequence[str] = asked.get("values") or ()
+    found = among.get(asked["key"])
     match asked["operator"]:
         case "In":
             return found in values

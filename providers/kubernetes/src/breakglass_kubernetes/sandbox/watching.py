@@ -1,7 +1,7 @@
 """Follows the objects of one kind: lists them, watches what changes, and begins anew when the server says so.
 
-Kubernetes documentation, "API Concepts": a watch goes on from a resourceVersion; 410 Gone means that it is too
-old and that everything must be listed again; a bookmark only moves the version.
+Kubernetes documentation, "API Concepts": a watch goes on from a resourceVersion; 410 Gone means that it is
+too old and that everything must be listed again; a bookmark only moves the version.
 """
 
 from __future__ import annotations
