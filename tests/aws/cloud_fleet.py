@@ -4,31 +4,21 @@ from __future__ import annotations
 
 import io
 import json
-import re
-import shutil
-import tempfile
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from breakglass.canon import Json
-from breakglass.drill.grounds import AGENT, Grounds, enrol, write_json, write_kit
 from breakglass.report.build import Report
-from breakglass.usecases.connections import card_or_none
-from breakglass.usecases.kit_signing import kit_sign
-from breakglass.usecases.site import open_site
 from breakglass_aws.sandbox.process import ACCOUNT, REGION, Sandbox
-from tests.hosts.fleet import CLOCK, Fleet
+from tests.hosts.fleet import Fleet, quick_fleet
 
 ADMIN = {"AccessKeyId": "AKIAADMINADMINADMIN0", "SecretAccessKey": "admin"}
 EXECUTOR = "executor"
 FAST = "0.05"
 """A settle time of 10 s takes half a second."""
-RUNBOOK = Path(__file__).parents[2] / "runbooks" / "prompt-injection.yaml"
-"""Taken with deadlines of the test's own: what stays open shall not take minutes."""
 MAY_ALL = json.dumps(
     {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}
 )
@@ -197,15 +187,6 @@ def secret(keys: Keys) -> bytes:
     return json.dumps(body).encode()
 
 
-def give(ours: Fleet, name: str, data: bytes) -> None:
-    """Lay a secret where the executor looks for it, all of it at once."""
-    folder = ours.grounds.operator / "credentials"
-    fresh = folder / f"fresh-{name}"
-    fresh.touch(0o600)
-    fresh.write_bytes(data)
-    fresh.rename(folder / name)
-
-
 @contextmanager
 def cloud_fleet(
     cloud: Cloud,
@@ -214,34 +195,9 @@ def cloud_fleet(
     step_s: int = 30,
 ) -> Iterator[Fleet]:
     """Write and sign the kit of an agent with these reaches; `held` are the executor's secrets by name."""
-    base = Path(tempfile.mkdtemp(prefix="breakglass-cloud-"))
-    try:
-        grounds = Grounds(base)
-        grounds.lay_out()
-        people = enrol(grounds, CLOCK)
-        write_kit(grounds, people, CLOCK, "prompt-injection", reaches, "https://issuer.invalid")
-        (grounds.kit / "runbooks").mkdir()
-        text = RUNBOOK.read_text(encoding="utf-8")
-        hurried = re.sub(r"deadline_s: \d+", f"deadline_s: {step_s}", text)
-        (grounds.kit / "runbooks" / RUNBOOK.name).write_text(hurried, encoding="utf-8")
-        entry = {
-            "agent": AGENT,
-            "owner": "the test",
-            "class": "drill",
-            "who_can_stop": "any two",
-            "reach": [dict(one) for one in reaches],
-            "tools": [],
-        }
-        write_json(grounds.kit / "agents" / f"{AGENT}.yaml", entry)
-        for operator in people.operators[:2]:
-            kit_sign(grounds.kit, operator.signer, card_or_none, CLOCK.now())
-        home = {"BREAKGLASS_HOME": str(grounds.operator / "incidents")}
-        ours = Fleet(grounds, open_site(grounds.kit, home, CLOCK, card_or_none), people.operators)
-        for name, keys in {EXECUTOR: cloud.executor, **(held or {})}.items():
-            give(ours, name, secret(keys))
+    keys = {EXECUTOR: cloud.executor, **(held or {})}
+    with quick_fleet(reaches, {name: secret(one) for name, one in keys.items()}, step_s=step_s) as ours:
         yield ours
-    finally:
-        shutil.rmtree(base, ignore_errors=True)
 
 
 def said(report: Report) -> str:

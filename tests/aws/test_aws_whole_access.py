@@ -14,7 +14,8 @@ from breakglass.errors import Unreachable
 from breakglass.execute.context import StepEvent
 from breakglass.model.action import Verdict
 from breakglass_aws.sandbox.process import ACCOUNT
-from tests.aws.cloud_fleet import EXECUTOR, Cloud, cloud_fleet, give, said, secret
+from tests.aws.cloud_fleet import EXECUTOR, Cloud, cloud_fleet, said, secret
+from tests.hosts.fleet import give
 
 CONNECTING_S = 30.0
 DENY = "aws.iam.deny_user"

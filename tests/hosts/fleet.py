@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 import shutil
 import tempfile
@@ -31,6 +32,7 @@ from breakglass_host.machine import Machine
 
 CLOCK = SystemClock()
 INCIDENT = "inc-fleet"
+RUNBOOK = Path(__file__).parents[2] / "runbooks" / "prompt-injection.yaml"
 Observer = Callable[[StepEvent], None]
 
 
@@ -121,14 +123,51 @@ def reach(machine: Machine, **settings: Json) -> dict[str, object]:
 
 
 @contextmanager
-def fleet(reaches: Sequence[Mapping[str, object]], *, tools: Sequence[Json] = ()) -> Iterator[Fleet]:
-    """Write and sign the kit of an agent with these reaches; remove it afterwards."""
+def quick_fleet(
+    reaches: Sequence[Mapping[str, object]],
+    held: Mapping[str, bytes],
+    *,
+    step_s: int = 30,
+    deployers: Sequence[Json] = (),
+) -> Iterator[Fleet]:
+    """Write and sign a kit whose steps give up after `step_s`; `held` are the executor's secrets by name."""
+    with fleet(reaches, step_s=step_s, deployers=deployers) as ours:
+        for name, data in held.items():
+            give(ours, name, data)
+        yield ours
+
+
+def give(ours: Fleet, name: str, data: bytes) -> None:
+    """Lay a secret where the executor looks for it, all of it at once."""
+    folder = ours.grounds.operator / "credentials"
+    fresh = folder / f"fresh-{name}"
+    fresh.touch(0o600)
+    fresh.write_bytes(data)
+    fresh.rename(folder / name)
+
+
+@contextmanager
+def fleet(
+    reaches: Sequence[Mapping[str, object]],
+    *,
+    tools: Sequence[Json] = (),
+    step_s: int | None = None,
+    deployers: Sequence[Json] = (),
+) -> Iterator[Fleet]:
+    """Write and sign the kit of an agent with these reaches; remove it afterwards.
+
+    `step_s`: what stays open shall not take minutes.
+    """
     base = Path(tempfile.mkdtemp(prefix="breakglass-fleet-"))
     try:
         grounds = Grounds(base)
         grounds.lay_out()
         people = enrol(grounds, CLOCK)
         write_kit(grounds, people, CLOCK, "prompt-injection", reaches, "https://issuer.invalid")
+        if step_s is not None:
+            (grounds.kit / "runbooks").mkdir()
+            hurried = re.sub(r"deadline_s: \d+", f"deadline_s: {step_s}", RUNBOOK.read_text("utf-8"))
+            (grounds.kit / "runbooks" / RUNBOOK.name).write_text(hurried, encoding="utf-8")
         entry = {
             "agent": AGENT,
             "owner": "the test",
@@ -136,6 +175,7 @@ def fleet(reaches: Sequence[Mapping[str, object]], *, tools: Sequence[Json] = ()
             "who_can_stop": "any two",
             "reach": [dict(one) for one in reaches],
             "tools": list(tools),
+            "deployers": list(deployers),
         }
         write_json(grounds.kit / "agents" / f"{AGENT}.yaml", entry)
         for operator in people.operators[:2]:
