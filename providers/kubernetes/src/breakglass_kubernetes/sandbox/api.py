@@ -1,4 +1,4 @@
-"""Speaks to the sandbox's API server: plain HTTPS and JSON, one kept connection a thread."""
+"""Speaks to the sandbox's API server: plain HTTPS and JSON over kept connections."""
 
 from __future__ import annotations
 
@@ -43,7 +43,9 @@ class Api:
         if pem is not None:
             self._context.load_cert_chain(pem)
         self._headers = {"Authorization": f"Bearer {token}"} if token is not None else {}
-        self._kept = threading.local()
+        self._idle: list[http.client.HTTPSConnection] = []
+        self._closed = False
+        self._lock = threading.Lock()
 
     def call(
         self,
@@ -61,7 +63,7 @@ class Api:
             ApiError: the API server refused it.
             OSError: the connection broke; whether it was done is not known.
         """
-        connection = self._connection(timeout_s)
+        connection = self._take(timeout_s)
         data = None if body is None else body if isinstance(body, bytes) else json.dumps(body).encode()
         headers = {**self._headers, "Accept": "application/json", "Content-Type": content_type}
         try:
@@ -73,6 +75,10 @@ class Api:
             if isinstance(error, OSError):
                 raise
             raise ConnectionError(f"{method} {path}: {error!r}") from error
+        except BaseException:
+            connection.close()
+            raise
+        self._give_back(connection)
         parsed = _parsed(said, answer.headers.get("Content-Type", ""))
         if not _GOOD <= answer.status < _BAD:
             raise ApiError(answer.status, parsed, where=f"{method} {path}")
@@ -102,23 +108,32 @@ class Api:
             connection.close()
 
     def close(self) -> None:
-        """Close this thread's connection."""
-        kept: http.client.HTTPSConnection | None = getattr(self._kept, "connection", None)
-        if kept is not None:
-            kept.close()
+        """Close its connections, and those of calls under way when they end."""
+        with self._lock:
+            self._closed = True
+            idle, self._idle = self._idle, []
+        for connection in idle:
+            connection.close()
 
-    def _connection(self, timeout_s: float) -> http.client.HTTPSConnection:
-        """Return this thread's connection, a new one if the server has closed it meanwhile."""
-        kept: http.client.HTTPSConnection | None = getattr(self._kept, "connection", None)
+    def _take(self, timeout_s: float) -> http.client.HTTPSConnection:
+        """Return a connection that nobody uses, a new one if the server has closed the kept ones meanwhile."""
+        with self._lock:
+            kept = self._idle.pop() if self._idle else None
         if kept is None:
             kept = http.client.HTTPSConnection(self._host, self._port, context=self._context)
-            self._kept.connection = kept
         if kept.sock is not None and select.select([kept.sock], [], [], 0)[0]:
             kept.close()
         kept.timeout = timeout_s
         if kept.sock is not None:
             kept.sock.settimeout(timeout_s)
         return kept
+
+    def _give_back(self, connection: http.client.HTTPSConnection) -> None:
+        with self._lock:
+            if not self._closed:
+                self._idle.append(connection)
+                return
+        connection.close()
 
 
 def path_of(*parts: str) -> str:

@@ -123,7 +123,8 @@ class Kubelet:
             return 400, f'previous terminated container "{container}" in pod "{pod}" not found'.encode()
         said = (found[1]["metadata"].get("annotations") or {}).get(pod_life.LOG)
         lines = self._written.get((namespace, pod, container, previous))
-        if lines is None and said is not None and not previous:
+        inits = {each["name"] for each in found[1]["spec"].get("initContainers") or ()}
+        if lines is None and said is not None and not previous and container not in inits:
             lines = said.splitlines()
         if lines is None:
             lines = log_lines.default(namespace, pod, container, previous=previous)

@@ -22,7 +22,7 @@ from breakglass_kubernetes.sandbox.watching import DELETED, Watcher
 from breakglass_kubernetes.sandbox.work import Work
 
 _STRATEGIC = "application/strategic-merge-patch+json"
-_SHORTER_S = 0.01
+_EARLY_S = 0.01
 
 Held = Callable[[str, str], bool]
 
@@ -50,6 +50,7 @@ class Node:
         self._object, self.name, self.ready = node, node.name, True
         self._addresses = (f"10.{200 + subnet}.{n >> 8 & 255}.{n & 255}" for n in itertools.count(2))
         self._kept: dict[str, _Kept] = {}
+        self._named: dict[tuple[str, str], str] = {}
         self._lock = threading.Lock()
         node.register(api)
         self._beat()
@@ -70,22 +71,15 @@ class Node:
         self._object.report(self._api, ready=ready)
         if ready:
             self._beat()
-            self._watcher = self._new_watcher()
+            self._watcher = self._new_watcher(self._watcher.known())
         else:
             self._watcher.close()
 
     def pod(self, namespace: str, name: str) -> dict[str, Any] | None:
         """Return the pod of that name, if it is or was just here."""
         with self._lock:
-            found = [each.pod for each in self._kept.values()]
-        return next(
-            (
-                pod
-                for pod in reversed(found)
-                if (pod["metadata"]["namespace"], pod["metadata"]["name"]) == (namespace, name)
-            ),
-            None,
-        )
+            kept = self._kept.get(self._named.get((namespace, name), ""))
+            return None if kept is None else kept.pod
 
     def look_again(self) -> None:
         """Go on with what was held."""
@@ -94,8 +88,9 @@ class Node:
         for uid in uids:
             self._work.now(uid, partial(self._end, uid))
 
-    def _new_watcher(self) -> Watcher:
-        watcher = Watcher(self._api, "/api/v1/pods", self._seen, fields=f"spec.nodeName={self.name}")
+    def _new_watcher(self, known: Mapping[str, dict[str, Any]] | None = None) -> Watcher:
+        fields = f"spec.nodeName={self.name}"
+        watcher = Watcher(self._api, "/api/v1/pods", self._seen, fields=fields, known=known)
         watcher.start()
         return watcher
 
@@ -113,6 +108,7 @@ class Node:
                     return
                 kept = self._kept[uid] = _Kept(pod, next(self._addresses))
                 kept.finished = pod.get("status", {}).get("phase") in {"Succeeded", "Failed"}
+                self._named[pod["metadata"]["namespace"], pod["metadata"]["name"]] = uid
                 fresh = True
             else:
                 fresh = False
@@ -152,16 +148,18 @@ class Node:
 
     def _deleting(self, uid: str, kept: _Kept) -> None:
         """Note by when its processes end; a second deletion with a shorter grace makes it sooner."""
-        left_s = 0.0 if kept.finished else pod_life.end_s(kept.pod)
-        at = self._work.clock() + left_s
-        if kept.ends_at is None or at < kept.ends_at - _SHORTER_S:
-            kept.ends_at = at
-            self._work.after(left_s, uid, partial(self._end, uid))
+        if kept.finished and kept.pod["metadata"].get("deletionGracePeriodSeconds") == 0:
+            # Confirmed; it stays for a finalizer, and what takes that away ends it.
+            return
+        now_s = self._work.clock()
+        at = now_s if kept.finished else now_s + pod_life.end_s(kept.pod)
+        kept.ends_at = at if kept.ends_at is None else min(at, kept.ends_at)
+        self._work.after(max(0.0, kept.ends_at - now_s), uid, partial(self._end, uid))
 
     def _end(self, uid: str) -> None:
         """Report the end of its processes, then confirm the deletion as a kubelet does."""
         kept = self._of(uid)
-        if kept is None or kept.ends_at is None or self._work.clock() < kept.ends_at - _SHORTER_S:
+        if kept is None or kept.ends_at is None or self._work.clock() < kept.ends_at - _EARLY_S:
             return
         meta = kept.pod["metadata"]
         if self._held(meta["namespace"], meta["name"]):
@@ -170,11 +168,8 @@ class Node:
             killed = pod_life.behaviour(kept.pod).ignores_sigterm
             self._over(kept, pod_life.KILLED if killed else 0, "Error" if killed else "Completed")
         body = {"gracePeriodSeconds": 0, "preconditions": {"uid": uid}}
-        try:
-            self._api.call("DELETE", _path(meta), body)
-        finally:
-            # With a finalizer it stays, and what takes that away ends it: nothing is left to do here.
-            kept.ends_at = None
+        self._api.call("DELETE", _path(meta), body)
+        kept.ends_at = None
 
     def _gone(self, uid: str, kept: _Kept) -> None:
         """End the processes of a pod that is not in the API any more, which is later than its removal."""
@@ -184,6 +179,9 @@ class Node:
             self._work.after(pod_life.end_s(kept.pod), uid, partial(self._reap, process, meta))
         with self._lock:
             self._kept.pop(uid, None)
+            name = (kept.pod["metadata"]["namespace"], kept.pod["metadata"]["name"])
+            if self._named.get(name) == uid:
+                del self._named[name]
 
     def _reap(self, process: Process, meta: Mapping[str, Any]) -> None:
         if self.ready and not self._held(meta["namespace"], meta["name"]):
@@ -204,7 +202,8 @@ class Node:
         meta = kept.pod["metadata"]
         body = {"metadata": {"uid": meta["uid"]}, "status": status}
         answer = self._api.call("PATCH", f"{_path(meta)}/status", body, content_type=_STRATEGIC)
-        kept.pod = {**kept.pod, "status": answer["status"]}
+        with self._lock:
+            kept.pod = {**kept.pod, "status": answer["status"]}
 
     def _of(self, uid: str) -> _Kept | None:
         """Return what is known of a pod; nothing while this node is parted from the API server."""

@@ -7,7 +7,7 @@ too old and that everything must be listed again; a bookmark only moves the vers
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from breakglass_kubernetes.sandbox.api import Api, ApiError
@@ -23,13 +23,20 @@ Seen = Callable[[str, dict[str, Any]], None]
 class Watcher:
     """Calls `seen` for everything that is there and for everything that changes, from a thread of its own."""
 
-    def __init__(self, api: Api, path: str, seen: Seen, *, fields: str = "") -> None:
-        """Follow what is at `path` and fits the field selector."""
+    def __init__(
+        self,
+        api: Api,
+        path: str,
+        seen: Seen,
+        *,
+        fields: str = "",
+        known: Mapping[str, dict[str, Any]] | None = None,
+    ) -> None:
+        """Follow what is at `path` and fits the selector; what is `known` and not there is told as gone."""
         self._api, self._path, self._seen = api, path, seen
         self._fields: dict[str, str | int | bool] = {"fieldSelector": fields} if fields else {}
-        self._known: dict[str, dict[str, Any]] = {}
+        self._known = dict(known or {})
         self._ended = threading.Event()
-        self.listed = threading.Event()
         self._thread = threading.Thread(target=self._follow, name=f"watch {path}", daemon=True)
 
     def start(self) -> None:
@@ -40,10 +47,9 @@ class Watcher:
         """End; what is on its way is not handed on any more."""
         self._ended.set()
 
-    def again(self) -> None:
-        """Hand on everything that is there once more, as known so far."""
-        for found in list(self._known.values()):
-            self._seen(MODIFIED, found)
+    def known(self) -> dict[str, dict[str, Any]]:
+        """Return what was there when it was last told of."""
+        return dict(self._known)
 
     def _follow(self) -> None:
         version = ""
@@ -51,7 +57,6 @@ class Watcher:
             try:
                 if not version:
                     version = self._list()
-                    self.listed.set()
                 version = self._watch(version)
             except ApiError as error:
                 version = "" if error.status == 410 else version  # noqa: PLR2004 - Gone
@@ -87,6 +92,8 @@ class Watcher:
         """Follow changes until the server ends it; return where to go on, nothing to list again."""
         query = {**self._fields, "watch": True, "allowWatchBookmarks": True, "resourceVersion": version}
         for event in self._api.stream(self._path, query, quiet_s=_QUIET_S):
+            if self._ended.is_set():
+                break
             kind, found = event["type"], event["object"]
             if kind == "ERROR":
                 raise ApiError(int(found.get("code", 0)), found, where=f"WATCH {self._path}")
@@ -99,8 +106,6 @@ class Watcher:
             else:
                 self._known[uid] = found
             self._tell(kind, found)
-            if self._ended.is_set():
-                break
         return version
 
     def _tell(self, kind: str, found: dict[str, Any]) -> None:
