@@ -1,4 +1,4 @@
-"""A whole agent in a real cluster, resisting from outside, is stopped, stays stopped, and comes back equal."""
+"""A whole agent in a cluster, resisting from outside, is stopped, stays stopped, and comes back equal."""
 
 from __future__ import annotations
 
