@@ -93,7 +93,8 @@ def _deaf() -> None:
 
 def _watch_input(ended: threading.Event) -> None:
     """End with the program that started this one: its end of the pipe closes, however it dies."""
-    while sys.stdin.buffer.read(4096):
+    # Not through sys.stdin: its lock, held by a thread that waits, breaks the interpreter's end.
+    while os.read(0, 4096):
         pass
     if not ended.is_set():
         os.kill(os.getpid(), signal.SIGTERM)

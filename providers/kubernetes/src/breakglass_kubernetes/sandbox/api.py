@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import select
+import socket
 import ssl
 import threading
 from collections.abc import Iterator, Mapping
@@ -116,12 +117,12 @@ class Api:
             connection.close()
 
     def _take(self, timeout_s: float) -> http.client.HTTPSConnection:
-        """Return a connection that nobody uses, a new one if the server has closed the kept ones meanwhile."""
+        """Return a connection that nobody uses, a new one if the server has closed it meanwhile."""
         with self._lock:
             kept = self._idle.pop() if self._idle else None
         if kept is None:
             kept = http.client.HTTPSConnection(self._host, self._port, context=self._context)
-        if kept.sock is not None and select.select([kept.sock], [], [], 0)[0]:
+        if kept.sock is not None and _readable(kept.sock):
             kept.close()
         kept.timeout = timeout_s
         if kept.sock is not None:
@@ -139,6 +140,13 @@ class Api:
 def path_of(*parts: str) -> str:
     """Return a path whose parts may be anything."""
     return "/" + "/".join(quote(part, safe="") for part in parts)
+
+
+def _readable(connection: socket.socket) -> bool:
+    """Say whether there is something to read where nothing was asked: it is the end."""
+    looking = select.poll()
+    looking.register(connection, select.POLLIN)
+    return bool(looking.poll(0))
 
 
 def _written(query: Query | None) -> str:

@@ -179,7 +179,9 @@ def start(folder: Path | None = None, *, say: Callable[[str], None] | None = Non
     )
     place = (process.stdout.readline() if process.stdout is not None else "").rstrip("\n")
     if not place:
-        process.wait()
+        with process:
+            # Its streams are closed; it ends by itself.
+            pass
         why = _tail(said).strip().rpartition("\n")[2]
         said.close()
         raise Unsupported(

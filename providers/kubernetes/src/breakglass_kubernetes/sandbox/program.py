@@ -14,6 +14,7 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
+from breakglass.errors import ProviderError
 from breakglass_kubernetes.sandbox import pki, plane
 from breakglass_kubernetes.sandbox.build import Programs
 from breakglass_kubernetes.sandbox.control import Control, Order
@@ -142,8 +143,18 @@ def _take_away_if_dead(folder: Path) -> None:
 
 
 def _held(folder: Path) -> int:
-    """Return a lock on `folder` that ends with this process."""
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    """Return a lock on `folder`, which is empty, that ends with this process.
+
+    Raises:
+        ProviderError: it is not, or it cannot be made.
+    """
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        filled = any(folder.iterdir())
+    except OSError as error:
+        raise ProviderError(f"a sandbox cannot lie in {folder}: {error}") from error
+    if filled:
+        raise ProviderError(f"a sandbox cannot lie in {folder}: it is not empty")
     handle = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     fcntl.flock(handle, fcntl.LOCK_EX)
     return handle
