@@ -1,0 +1,60 @@
+"""What the guards need beside the scope, signed with their target."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from breakglass.canon import Json
+from breakglass.model.resource import Resource
+from breakglass_kubernetes.cluster import Cluster
+from breakglass_kubernetes.found import Found
+from breakglass_kubernetes.guard_rules import Guard
+from breakglass_kubernetes.kinds import Kind
+from breakglass_kubernetes.scope import Scope
+
+_MASTERS = "system:masters"
+
+
+def more_for(cluster: Cluster, found: Found) -> dict[str, Json]:
+    """Return who is let through, and what was found that a request does not tell by itself."""
+    scope, group = found.scope, cluster.settings.text("break_glass_group")
+    accepted = cluster.settings.texts("accept_blast_radius")
+    # Groups of the cluster's own (system:authenticated, say) hold the agent, too.
+    usable = group in found.user_groups and group not in scope.groups
+    usable = usable and (group == _MASTERS or not group.startswith("system:"))
+    return {
+        "user": "" if usable else found.user,
+        "group": group if usable else "",
+        "also": [one for one in scope.shared if one in accepted],
+        "names": sorted(thing.key for thing in found.held.roots if thing.kind.name != "pods"),
+        "custom": [[one.group, one.version, one.plural, one.kind] for one in found.scalable],
+    }
+
+
+def guard_of(resource: Resource) -> Guard:
+    """Read it from a signed target."""
+    scope = Scope.of(resource)
+    more = scope.more
+    custom = more.get("custom")
+    return Guard(
+        scope=scope,
+        user=_text(more, "user"),
+        group=_text(more, "group"),
+        also=_texts(more, "also"),
+        names=_texts(more, "names"),
+        custom=tuple(
+            Kind(*(str(part) for part in one))
+            for one in (custom if isinstance(custom, list) else ())
+            if isinstance(one, list)
+        ),
+    )
+
+
+def _text(more: Mapping[str, Json], name: str) -> str:
+    found = more.get(name)
+    return found if isinstance(found, str) else ""
+
+
+def _texts(more: Mapping[str, Json], name: str) -> tuple[str, ...]:
+    found = more.get(name)
+    return tuple(one for one in found if isinstance(one, str)) if isinstance(found, list) else ()
