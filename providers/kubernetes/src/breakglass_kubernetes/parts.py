@@ -9,9 +9,13 @@ from breakglass.provider import Action, Proposed
 from breakglass_kubernetes.actions import (
     api_services,
     argo_events,
+    audit_entries,
     cron_jobs,
+    egress_plan,
     keda_pause,
     knative,
+    manifests,
+    pod_logs,
     refuse_relaunch,
     webhooks,
 )
@@ -21,6 +25,10 @@ from breakglass_kubernetes.found import Found
 Propose = Callable[[Cluster, Found], Proposed]
 
 ACTION_CLASSES: tuple[Callable[[Cluster], Action], ...] = (
+    *pod_logs.ACTION_CLASSES,
+    *manifests.ACTION_CLASSES,
+    *audit_entries.ACTION_CLASSES,
+    *egress_plan.ACTION_CLASSES,
     *webhooks.ACTION_CLASSES,
     *cron_jobs.ACTION_CLASSES,
     *knative.ACTION_CLASSES,
@@ -30,6 +38,10 @@ ACTION_CLASSES: tuple[Callable[[Cluster], Action], ...] = (
     *refuse_relaunch.ACTION_CLASSES,
 )
 SPECS: tuple[ActionSpec, ...] = (
+    *pod_logs.SPECS,
+    *manifests.SPECS,
+    *audit_entries.SPECS,
+    *egress_plan.SPECS,
     *webhooks.SPECS,
     *cron_jobs.SPECS,
     *knative.SPECS,
@@ -39,6 +51,10 @@ SPECS: tuple[ActionSpec, ...] = (
     *refuse_relaunch.SPECS,
 )
 PROPOSE: tuple[Propose, ...] = (
+    pod_logs.propose,
+    manifests.propose,
+    audit_entries.propose,
+    egress_plan.propose,
     webhooks.propose,
     cron_jobs.propose,
     knative.propose,
