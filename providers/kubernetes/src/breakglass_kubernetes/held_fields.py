@@ -119,7 +119,7 @@ def give_back(
                     return Outcome.DRIFTED
             if back:
                 body = _write(cluster, kind, body, [change for one in back for change in _changes(body, one)])
-            _return_ownership(cluster, kind, body, paths, before["owners"])
+            return_ownership(cluster, kind, body, paths, before["owners"])
         except Gone:
             return Outcome.DRIFTED
         except Transient:
@@ -130,20 +130,18 @@ def give_back(
     raise AssertionError("unreachable")  # pragma: no cover - the last try returns or raises
 
 
-def _return_ownership(
+def return_ownership(
     cluster: Cluster, kind: Kind, body: Body, paths: Sequence[Path], owners: Sequence[Entry]
-) -> None:
-    """Take these paths from our manager and give them to who owned them."""
+) -> bool:
+    """Take these paths from our manager and give them to who owned them; return whether it took a write."""
     entries = [drop(one, paths) if _is_ours(one) else one for one in _entries(body)]
     wanted: list[Json] = [*restore([one for one in entries if part(one, "fieldsV1")], owners)]
-    if wanted != _entries(body):
-        # An empty list would leave all as it is; one empty entry clears it ("Clearing managedFields").
-        _write(
-            cluster,
-            kind,
-            body,
-            [{"op": "replace", "path": "/metadata/managedFields", "value": wanted or [{}]}],
-        )
+    if wanted == _entries(body):
+        return False
+    # An empty list would leave all as it is; one empty entry clears it ("Clearing managedFields").
+    change: Json = {"op": "replace", "path": "/metadata/managedFields", "value": wanted or [{}]}
+    _write(cluster, kind, body, [change])
+    return True
 
 
 def _write(cluster: Cluster, kind: Kind, body: Body, changes: Sequence[Json]) -> Body:

@@ -1,0 +1,125 @@
+"""Takes away what drives the agent and has no switch, and makes it again: one action a family of kinds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from breakglass.errors import Gone, ProviderError
+from breakglass.model.action import ActionSpec, Judgement, Verdict
+from breakglass.model.resource import Resource, State
+from breakglass.provider import Outcome, Reversal
+from breakglass_kubernetes.cluster import Cluster
+from breakglass_kubernetes.custom import custom_kinds
+from breakglass_kubernetes.destinations import Destinations, read_destinations
+from breakglass_kubernetes.kinds import Kind
+from breakglass_kubernetes.objects import Body
+from breakglass_kubernetes.ownership import Thing
+from breakglass_kubernetes.recreated import keep, kind_of, recreate
+from breakglass_kubernetes.scope import Scope
+from breakglass_kubernetes.words import some
+
+Drives = Callable[[Scope, Destinations, Kind, Body], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """Kinds that are taken away together."""
+
+    spec: ActionSpec
+    kinds: Callable[[Mapping[str, Kind]], tuple[Kind, ...]]
+    """Chooses of what the cluster serves; called with all custom kinds that matter here."""
+    drives: Drives
+    """Says whether one object drives the agent, or is its own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Removed:
+    """Deletes every object of a family that drives the agent, and recreates it at restore."""
+
+    family: Family
+    cluster: Cluster
+
+    @property
+    def spec(self) -> ActionSpec:
+        """Return what the action declares."""
+        return self.family.spec
+
+    def observe(self, resource: Resource) -> State:
+        """Return every object that drives the agent. Raises ProviderError: nothing could be read."""
+        things, failed = find(self.cluster, self.family, Scope.of(resource))
+        objects = {thing.key: keep(self.cluster, thing) for thing in things}
+        return State(objects, complete=not failed, note="; ".join(failed)[:500])
+
+    def apply(self, resource: Resource, before: State, token: str) -> None:
+        """Delete what is there, each by its uid."""
+        del resource, token
+
+        def remove(kept: Any) -> None:  # noqa: ANN401 - JSON
+            if not kept["deleting"]:
+                self.cluster.delete(
+                    kind_of(kept), kept["namespace"], kept["name"], uid=kept["uid"], propagation="Background"
+                )
+
+        self.cluster.each(before.objects.values(), remove)
+
+    def judge(self, resource: Resource, state: State) -> Judgement:
+        """Decide, purely: nothing that drives the agent is left."""
+        del resource
+        if not state.objects:
+            verdict = Verdict.CONTAINED if state.complete else Verdict.UNKNOWN
+            return Judgement(
+                verdict, "nothing of the kind drives the agent" if state.complete else state.note
+            )
+        ending = [
+            key for key, kept in state.objects.items() if isinstance(kept, Mapping) and kept["deleting"]
+        ]
+        left = [key for key in state.objects if key not in ending]
+        if left:
+            return Judgement(Verdict.NOT_CONTAINED, f"still drives the agent: {some(left)}")
+        return Judgement(
+            Verdict.NOT_CONTAINED, f"deleted, but its finalizer is not done, so it may work: {some(ending)}"
+        )
+
+    def revert(self, resource: Resource, before: State, now: State) -> Reversal:
+        """Make again what was deleted; what somebody made under the same name stays theirs."""
+        del resource, now
+        outcomes: dict[str, Outcome] = {}
+
+        def make(item: tuple[str, Any]) -> None:
+            key, kept = item
+            outcomes[key] = recreate(self.cluster, kept)
+
+        self.cluster.each(before.objects.items(), make)
+        return Reversal(outcomes, "made again, with a new uid, unless somebody else did")
+
+    def probe(self, resource: Resource) -> Judgement | None:
+        """Return None: whether an event arrives cannot be asked of the API server."""
+        del resource
+        return None
+
+
+def find(cluster: Cluster, family: Family, scope: Scope) -> tuple[list[Thing], list[str]]:
+    """Return what drives the agent, and which listings failed.
+
+    A kind that the cluster serves no more has no objects: its definition took them with it (Kubernetes
+    documentation, "Custom Resources": deleting a definition deletes its objects).
+
+    Raises:
+        ProviderError: what the cluster serves, or what is the agent's, cannot be read.
+    """
+    custom = custom_kinds(cluster)
+    candidates: list[Thing] = []
+    failed: list[str] = []
+    for kind in family.kinds(custom):
+        try:
+            candidates += [Thing(kind, body) for body in cluster.every(kind)]
+        except Gone:
+            continue
+        except ProviderError as error:
+            failed.append(f"{kind.name}: {error.what}")
+    if not candidates:
+        return [], failed
+    named = read_destinations(cluster, scope, custom)
+    return [one for one in candidates if family.drives(scope, named, one.kind, one.body)], failed
