@@ -33,7 +33,7 @@ def _no_bound() -> float:
 class Limits:
     """How much is read; what is more is left where it is, the oldest first."""
 
-    bytes: int = 1024**3
+    bytes: int = 512 * 1024**2
     line: int = 16 * 1024**2
     """A line that is longer is passed over and counted."""
     left_s: Callable[[], float] = _no_bound
