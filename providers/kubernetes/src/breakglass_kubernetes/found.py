@@ -22,6 +22,12 @@ class Found:
     """Custom resources that the cluster serves and that matter here, by ``plural.group``."""
     scalable: tuple[Kind, ...] = ()
     """Custom resources with a scale subresource, of which the agent has any."""
+    scale_paths: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """``plural.group`` of those -> where an object says how many, as ``("spec", "replicas")``."""
+    webhooks: tuple[str, ...] = ()
+    """Webhook configurations that it labelled or made: ``validating/NAME``, ``mutating/NAME``."""
+    api_services: tuple[str, ...] = ()
+    """Aggregated APIs that it labelled or made."""
     sharers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """``NS/NAME`` of an account -> who else's workloads run as it; the blast radius."""
     origins: Mapping[str, str] = field(default_factory=dict)

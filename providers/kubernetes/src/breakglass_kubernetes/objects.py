@@ -90,3 +90,36 @@ def controller_of(body: Body) -> Body:
 def managers_of(body: Body) -> frozenset[str]:
     """Return the names of the field managers that wrote any part of it."""
     return frozenset(text(one, "manager") for one in bodies(body, "metadata", "managedFields"))
+
+
+def creators_of(body: Body) -> frozenset[str]:
+    """Return the field managers that may have created it; later writers of a part are not among them.
+
+    An entry of ``managedFields`` carries the time of its manager's last write: whoever wrote when the object
+    came to be made it. Where that one has written again since, whoever holds what never changes did
+    (Kubernetes documentation, "Server-Side Apply", "Field management").
+    """
+    born = text(body, "metadata", "creationTimestamp")
+    own = [one for one in bodies(body, "metadata", "managedFields") if not one.get("subresource")]
+    first = [one for one in own if born and text(one, "time") == born]
+    return frozenset(text(one, "manager") for one in first or [one for one in own if _holds_fixed(one)])
+
+
+_FIXED = (
+    ("f:spec", "f:selector"),
+    ("f:spec", "f:containers"),
+    ("f:spec", "f:jobTemplate"),
+    ("f:spec", "f:group"),
+    ("f:roleRef",),
+    ("f:type",),
+)
+"""What hardly anybody but the creator writes: selectors, a pod's containers, the role of a binding."""
+
+
+def _holds_fixed(entry: Body) -> bool:
+    fields = part(entry, "fieldsV1")
+    return any(_has(fields, path) for path in _FIXED)
+
+
+def _has(fields: Body, path: tuple[str, ...]) -> bool:
+    return path[-1] in part(fields, *path[:-1])

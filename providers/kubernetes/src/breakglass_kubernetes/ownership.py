@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from breakglass_kubernetes.cluster import Cluster
@@ -77,6 +77,20 @@ def held(scope: Scope, found: Iterable[Thing]) -> Held:
         thing.uid for thing in mine if kind_of.get(parent[thing.uid], "") in _MAKERS.get(thing.kind.name, ())
     )
     return Held(mine, frozenset(made))
+
+
+def tops(things: Iterable[Thing]) -> Mapping[str, str]:
+    """Return the uid of what in the end makes each thing, as far as these go: its own where nothing does."""
+    found = {thing.uid: thing for thing in things}
+    above: dict[str, str] = {}
+    for uid, thing in found.items():
+        maker = found.get(text(controller_of(thing.body), "uid"))
+        real = maker is not None and maker.kind.name in _MAKERS.get(thing.kind.name, ())
+        above[uid] = maker.uid if maker is not None and real else uid
+    # A pod is made by a ReplicaSet, that by a Deployment: no chain of makers is longer.
+    for _ in range(len(_MAKERS)):
+        above = {uid: above[one] for uid, one in above.items()}
+    return above
 
 
 def read(cluster: Cluster, scope: Scope, kinds: Sequence[Kind] = (*WORKLOADS, PODS)) -> Held:

@@ -15,17 +15,45 @@ from breakglass_kubernetes.kinds import Kind
 from breakglass_kubernetes.objects import (
     Body,
     account_of,
+    creators_of,
     labels_of,
     name_of,
     namespace_of,
     part,
-    pod_spec_of,
     template_of,
 )
 from breakglass_kubernetes.selector import Selector
 
 AGENT_LABEL = "breakglass.dev/agent"
 KIND = "kubernetes-scope"
+
+
+@dataclass(frozen=True, slots=True)
+class _Fast:
+    """The rules of a scope as sets."""
+
+    namespaces: frozenset[str]
+    own: frozenset[str]
+    workloads: frozenset[str]
+    accounts: frozenset[str]
+    every_account: frozenset[str]
+    made_by: frozenset[str]
+    executors: frozenset[str]
+    selector: Selector
+
+    @classmethod
+    def of(cls, scope: Scope) -> _Fast:
+        """Return it for a scope."""
+        return cls(
+            namespaces=frozenset(scope.namespaces),
+            own=frozenset(scope.own),
+            workloads=frozenset(scope.workloads),
+            accounts=frozenset(scope.accounts),
+            every_account=frozenset(scope.every_account),
+            made_by=frozenset(scope.made_by),
+            executors=frozenset(scope.executors),
+            selector=Selector.parse(scope.selector),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +75,18 @@ class Scope:
     users: tuple[str, ...] = ()
     groups: tuple[str, ...] = ()
     made_by: tuple[str, ...] = ()
-    """Field managers that the agent alone writes as."""
+    """Field managers that the agent alone writes as: what one of them created is the agent's."""
+    labelled: tuple[str, ...] = ()
+    """More namespaces to look in: something in them carries the agent's label."""
+    executors: tuple[str, ...] = ()
+    """Accounts whose pods are never the agent's, whatever they carry: the executor's own."""
     more: Mapping[str, Json] = field(default_factory=dict)
     """What one action needs beside these."""
+    _fast: _Fast = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Index the rules: they are asked for every object of a cluster."""
+        object.__setattr__(self, "_fast", _Fast.of(self))
 
     @classmethod
     def of(cls, resource: Resource) -> Scope:
@@ -73,7 +110,7 @@ class Scope:
         """Return the namespaces in which anything of the agent's can be."""
         named = [one.split("/")[1] for one in self.workloads if one.count("/") == 2]  # noqa: PLR2004 - KIND/NS/NAME
         homes = [one.partition("/")[0] for one in (*self.accounts, *self.shared)]
-        return tuple(dict.fromkeys((*self.namespaces, *self.own, *named, *homes)))
+        return tuple(dict.fromkeys((*self.namespaces, *self.own, *self.labelled, *named, *homes)))
 
     @property
     def every_account(self) -> tuple[str, ...]:
@@ -82,12 +119,20 @@ class Scope:
 
     def owns(self, kind: Kind, body: Body) -> bool:
         """Return whether a namespaced thing is the agent's by one of the rules; its owners are not asked."""
-        namespace = namespace_of(body)
-        if namespace in self.own or kind.key(namespace, name_of(body)) in self.workloads:
+        fast, namespace, account = self._fast, namespace_of(body), account_of(body)
+        if account and account in fast.executors:
+            return False
+        if namespace in fast.own or kind.key(namespace, name_of(body)) in fast.workloads:
             return True
-        if self.has_label(body):
+        if self.has_label(body) or (account and account in fast.accounts):
             return True
-        return bool(pod_spec_of(body)) and account_of(body) in self.accounts
+        return bool(fast.made_by) and not fast.made_by.isdisjoint(creators_of(body))
+
+    def is_account(self, account: str) -> bool:
+        """Return whether a service account (``NS/NAME``) is one of the agent's, shared or not."""
+        if account in self._fast.executors:
+            return False
+        return account in self._fast.every_account or account.partition("/")[0] in self._fast.own
 
     def has_label(self, body: Body) -> bool:
         """Return whether it, or its template, carries the agent's label or the selector's labels."""
@@ -95,13 +140,23 @@ class Scope:
         both = (labels_of(body), labels_of(template)) if template else (labels_of(body),)
         if any(labels.get(AGENT_LABEL) == self.agent for labels in both):
             return True
-        if namespace_of(body) not in self.namespaces:
+        if namespace_of(body) not in self._fast.namespaces:
             return False
-        selector = Selector.parse(self.selector)
-        return any(selector.matches(labels) for labels in both)
+        return any(self._fast.selector.matches(labels) for labels in both)
 
 
-_LISTS = ("namespaces", "own", "workloads", "accounts", "shared", "users", "groups", "made_by")
+_LISTS = (
+    "namespaces",
+    "own",
+    "workloads",
+    "accounts",
+    "shared",
+    "users",
+    "groups",
+    "made_by",
+    "labelled",
+    "executors",
+)
 
 
 def target(scope: Scope, cluster_uid: str, label: str, **more: Json) -> Resource:

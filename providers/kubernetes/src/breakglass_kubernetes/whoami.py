@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from breakglass.errors import ProviderError
 from breakglass_kubernetes.cluster import Cluster
@@ -17,6 +17,15 @@ class Me:
 
     name: str
     groups: tuple[str, ...]
+    pod: str = ""
+    """``NS/NAME`` of the pod that its token is bound to; empty: none, or not known."""
+
+    @property
+    def account(self) -> str:
+        """Return ``NS/NAME`` where it is a service account; else empty."""
+        kind, _, rest = self.name.partition(":serviceaccount:")
+        namespace, _, name = rest.partition(":")
+        return f"{namespace}/{name}" if kind == "system" and namespace and name else ""
 
 
 def whoami(cluster: Cluster) -> Me:
@@ -29,4 +38,8 @@ def whoami(cluster: Cluster) -> Me:
     said = part(cluster.ask("POST", SELF_REVIEWS, body=body), "status", "userInfo")
     if not (name := text(said, "username")):
         raise ProviderError("does not say who the executor is", where=cluster.where)
-    return Me(name, tuple(str(one) for one in items(said, "groups")))
+    me = Me(name, tuple(str(one) for one in items(said, "groups")))
+    # What a bound token adds (Kubernetes documentation, "Managing Service Accounts", "Bound tokens").
+    pods = items(said, "extra", "authentication.kubernetes.io/pod-name")
+    namespace = me.account.partition("/")[0]
+    return replace(me, pod=f"{namespace}/{pods[0]}") if namespace and pods else me

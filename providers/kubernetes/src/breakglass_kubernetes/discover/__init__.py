@@ -8,12 +8,11 @@ from typing import TypeVar
 
 from breakglass.canon import Json
 from breakglass.errors import ProviderError
-from breakglass.model.resource import Resource
 from breakglass.provider import Discovery, Proposed
 from breakglass_kubernetes import parts
+from breakglass_kubernetes.actions.webhooks import first
 from breakglass_kubernetes.cluster import Cluster
 from breakglass_kubernetes.discover.gather import gather
-from breakglass_kubernetes.found import Found
 from breakglass_kubernetes.pinned import pin_proposal
 from breakglass_kubernetes.whoami import Me
 
@@ -35,7 +34,8 @@ class _Notes:
 
 def discover(cluster: Cluster, me: Me, pin: Mapping[str, Json]) -> Discovery:
     """Join what the parts propose for all that is the agent's here."""
-    found, proposed = gather(cluster, me)
+    gathered = gather(cluster, me)
+    found, proposed = gathered.found, gathered.proposed
     notes = _Notes()
     for propose in parts.PROPOSE:
         proposed = proposed.plus(
@@ -43,18 +43,10 @@ def discover(cluster: Cluster, me: Me, pin: Mapping[str, Json]) -> Discovery:
         )
     return Discovery(
         scope=f"kubernetes {cluster.settings.server}",
-        principals=_principals(found),
-        proposals=tuple(pin_proposal(one, pin) for one in proposed.proposals),
+        principals=gathered.principals,
+        proposals=tuple(pin_proposal(one, pin) for one in first(proposed.proposals)),
         doors=proposed.doors,
         not_touched=proposed.not_touched,
         endpoints=(cluster.settings.server,) if cluster.settings.flag("sandbox") else (),
         incomplete=(*proposed.incomplete, *notes.incomplete),
     )
-
-
-def _principals(found: Found) -> tuple[Resource, ...]:
-    """Return what is the agent's, each once, so that what appears later is found, not signed."""
-    accounts = (Resource("kubernetes-account", one, one, {}) for one in found.scope.every_account)
-    # What a workload of the agent's made comes and goes with it.
-    roots = (Resource("kubernetes-workload", thing.key, thing.key, {}) for thing in found.held.roots)
-    return (*accounts, *roots)

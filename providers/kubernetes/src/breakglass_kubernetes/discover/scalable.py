@@ -1,0 +1,37 @@
+"""Finds custom resources with a scale subresource, of which the agent has any."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from breakglass_kubernetes.discover.looking import Looking
+from breakglass_kubernetes.kinds import CUSTOM_RESOURCES, Kind
+from breakglass_kubernetes.objects import Body, bodies, part, text
+from breakglass_kubernetes.ownership import held
+from breakglass_kubernetes.scope import Scope
+
+
+def scalable(looking: Looking, scope: Scope) -> tuple[tuple[Kind, ...], Mapping[str, tuple[str, ...]]]:
+    """Return the kinds, and where an object of each says how many (its definition's `specReplicasPath`)."""
+    served = dict(_kind(body) for body in looking.every(CUSTOM_RESOURCES) if _path(body)[1])
+    things = looking.things_in(served, scope.look_in) if served else ()
+    mine: dict[Kind, None] = dict.fromkeys(thing.kind for thing in held(scope, things).things)
+    return tuple(mine), {kind.name: served[kind] for kind in mine}
+
+
+def _kind(body: Body) -> tuple[Kind, tuple[str, ...]]:
+    version, path = _path(body)
+    spec = part(body, "spec")
+    kind = Kind(text(spec, "group"), version, text(spec, "names", "plural"), text(spec, "names", "kind"))
+    return kind, path
+
+
+def _path(body: Body) -> tuple[str, tuple[str, ...]]:
+    """Return the served version that can be scaled, and the path; nothing for one that cannot."""
+    if text(body, "spec", "scope") != "Namespaced":
+        return ("", ())
+    for version in sorted(bodies(body, "spec", "versions"), key=lambda one: one.get("storage") is not True):
+        path = text(version, "subresources", "scale", "specReplicasPath")
+        if version.get("served") is True and path:
+            return text(version, "name"), tuple(path.strip(".").split("."))
+    return ("", ())
