@@ -10,13 +10,20 @@ from breakglass_kubernetes.actions import (
     api_services,
     argo_events,
     audit_entries,
+    autoscalers,
     cron_jobs,
+    daemon_sets,
     egress_plan,
+    identities,
+    jobs,
     keda_pause,
     knative,
     manifests,
     pod_logs,
+    pod_quota,
+    pods,
     refuse_relaunch,
+    scale_to_zero,
     webhooks,
 )
 from breakglass_kubernetes.cluster import Cluster
@@ -25,6 +32,7 @@ from breakglass_kubernetes.found import Found
 Propose = Callable[[Cluster, Found], Proposed]
 
 ACTION_CLASSES: tuple[Callable[[Cluster], Action], ...] = (
+    *identities.ACTION_CLASSES,
     *pod_logs.ACTION_CLASSES,
     *manifests.ACTION_CLASSES,
     *audit_entries.ACTION_CLASSES,
@@ -35,9 +43,16 @@ ACTION_CLASSES: tuple[Callable[[Cluster], Action], ...] = (
     *argo_events.ACTION_CLASSES,
     *api_services.ACTION_CLASSES,
     *keda_pause.ACTION_CLASSES,
+    *autoscalers.ACTION_CLASSES,
+    *scale_to_zero.ACTION_CLASSES,
+    *daemon_sets.ACTION_CLASSES,
+    *jobs.ACTION_CLASSES,
+    *pods.ACTION_CLASSES,
     *refuse_relaunch.ACTION_CLASSES,
+    *pod_quota.ACTION_CLASSES,
 )
 SPECS: tuple[ActionSpec, ...] = (
+    *identities.SPECS,
     *pod_logs.SPECS,
     *manifests.SPECS,
     *audit_entries.SPECS,
@@ -48,9 +63,16 @@ SPECS: tuple[ActionSpec, ...] = (
     *argo_events.SPECS,
     *api_services.SPECS,
     *keda_pause.SPECS,
+    *autoscalers.SPECS,
+    *scale_to_zero.SPECS,
+    *daemon_sets.SPECS,
+    *jobs.SPECS,
+    *pods.SPECS,
     *refuse_relaunch.SPECS,
+    *pod_quota.SPECS,
 )
 PROPOSE: tuple[Propose, ...] = (
+    identities.propose,
     pod_logs.propose,
     manifests.propose,
     audit_entries.propose,
@@ -61,6 +83,12 @@ PROPOSE: tuple[Propose, ...] = (
     argo_events.propose,
     api_services.propose,
     keda_pause.propose,
+    autoscalers.propose,
+    scale_to_zero.propose,
+    daemon_sets.propose,
+    jobs.propose,
+    pods.propose,
     refuse_relaunch.propose,
+    pod_quota.propose,
 )
 """In the order in which their steps should stand in a plan."""

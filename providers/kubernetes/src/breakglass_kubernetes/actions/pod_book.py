@@ -1,0 +1,111 @@
+"""Keeps what one run has seen of the agent's pods: which were its own, and what became of each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from breakglass.canon import Json
+from breakglass_kubernetes.actions.pod_fate import Fate, fate_of, last_words
+from breakglass_kubernetes.actions.pod_watch import Sight
+from breakglass_kubernetes.kinds import PODS
+from breakglass_kubernetes.objects import Body, bodies, controller_of, part, text, uid_of
+from breakglass_kubernetes.ownership import Held, Thing, held
+from breakglass_kubernetes.scope import Scope
+
+DEFAULT_GRACE_S = 30
+"""Kubernetes' default of ``terminationGracePeriodSeconds`` (API reference, PodSpec)."""
+
+
+@dataclass(slots=True)
+class Book:
+    """What was seen of one target's pods, by uid."""
+
+    cursors: dict[str, str] = field(default_factory=dict)
+    """Place -> resourceVersion up to which everything was seen."""
+    mine: set[str] = field(default_factory=set)
+    """Pods and their makers that are the agent's, or were at any look: a label taken away hides nothing."""
+    known: dict[str, Any] = field(default_factory=dict)
+    """What a State says of a pod that was alive at any look."""
+    first_s: dict[str, float] = field(default_factory=dict)
+    """When a pod was seen first, on the monotonic clock."""
+
+
+def owned(scope: Scope, makers: list[Thing], sight: Sight, book: Book) -> Held:
+    """Return the agent's pods; one that was its own at any look stays so, whatever its labels say now."""
+    for found in (sight.passed, sight.pods):
+        pods = [Thing(PODS, body) for body in found]
+        now = held(scope, [*makers, *pods])
+        book.mine |= {thing.uid for thing in now.things}
+        book.mine |= {pod.uid for pod in pods if text(controller_of(pod.body), "uid") in book.mine}
+    return Held(tuple(pod for pod in pods if pod.uid in book.mine), now.made)
+
+
+def enter(
+    book: Book, thing: Thing, ready: Mapping[str, bool], *, made: bool, keep: Callable[[Body], Json]
+) -> None:
+    """Take down what a pod that is there is now; one that was over before the first look is left out."""
+    fate, why = fate_of(thing.body, ready)
+    known = book.known.get(thing.uid)
+    if known is None and _was_over(thing.body, fate):
+        return
+    if known is None:
+        bare = fate is Fate.RUNS and not controller_of(thing.body)
+        known = _first(thing, keep(thing.body) if bare else None, left=made)
+    if known["fate"] == Fate.ENDED:
+        # Seen to have ended while its node was ready; what becomes of the node says nothing more.
+        return
+    grace = part(thing.body, "metadata").get("deletionGracePeriodSeconds")
+    node = text(thing.body, "spec", "nodeName")
+    now = {"fate": str(fate), "why": why, "node": node, "ending_s": grace if isinstance(grace, int) else None}
+    book.known[thing.uid] = known | now
+
+
+def bury(book: Book, sight: Sight, ready: Mapping[str, bool]) -> None:
+    """Take down what became of those that vanished, by their last words."""
+    for body in sight.removed:
+        uid = uid_of(body)
+        known = book.known.get(uid)
+        if uid not in book.mine or (known is not None and known["fate"] == Fate.ENDED):
+            continue
+        fate, why = last_words(body, ready)
+        if known is None and fate is Fate.ENDED:
+            continue
+        now = {"fate": str(fate), "why": why, "node": text(body, "spec", "nodeName"), "removed": True}
+        book.known[uid] = (known or _first(Thing(PODS, body), None, left=False)) | now
+
+
+def miss(book: Book, there: set[str], gap: str) -> None:
+    """Take down those that are neither there nor known to have been removed."""
+    for uid, one in book.known.items():
+        if uid in there or one["fate"] == Fate.ENDED or one["removed"]:
+            continue
+        why = f"vanished, and nobody saw how; it was on node {one['node'] or 'none'}"
+        book.known[uid] = one | {"fate": str(Fate.LOST), "why": why + (f" ({gap})" if gap else "")}
+
+
+def _first(thing: Thing, manifest: Json, *, left: bool) -> dict[str, Json]:
+    own = part(thing.body, "spec").get("terminationGracePeriodSeconds")
+    return {
+        "namespace": thing.namespace,
+        "name": thing.name,
+        "uid": thing.uid,
+        "node": "",
+        "fate": "",
+        "why": "",
+        "grace_s": own if isinstance(own, int) else DEFAULT_GRACE_S,
+        "ending_s": None,
+        "left": left,
+        "removed": False,
+        "manifest": manifest,
+    }
+
+
+def _was_over(body: Body, fate: Fate) -> bool:
+    """Return whether a pod that is seen for the first time has no processes any more."""
+    if fate is Fate.ENDED:
+        return True
+    told = bodies(body, "status", "containerStatuses")
+    over = text(body, "status", "phase") in {"Succeeded", "Failed"}
+    return over and bool(told) and all("terminated" in part(one, "state") for one in told)
