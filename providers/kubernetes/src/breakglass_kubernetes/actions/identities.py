@@ -1,0 +1,37 @@
+"""Proposes all that takes the agent's credentials: one look at accounts and at RBAC for all of it."""
+
+from __future__ import annotations
+
+from breakglass.provider import Proposed
+from breakglass_kubernetes.actions import bindings, group_bindings, service_accounts, token_secrets
+from breakglass_kubernetes.actions.account_choice import choose
+from breakglass_kubernetes.cluster import Cluster
+from breakglass_kubernetes.found import Found
+from breakglass_kubernetes.rbac import read
+
+
+def propose(cluster: Cluster, found: Found) -> Proposed:
+    """Return steps and doors, unbinding first.
+
+    Raises:
+        ProviderError: accounts, roles or bindings cannot be listed.
+    """
+    choice, said = choose(cluster, found)
+    rbac = read(cluster)
+    return (
+        bindings.proposed(cluster, choice, rbac)
+        .plus(group_bindings.proposed(cluster, found, choice, rbac, service_accounts.KEY))
+        .plus(token_secrets.proposed(cluster, choice))
+        .plus(service_accounts.proposed(cluster, choice, after=token_secrets.KEY))
+        .plus(said)
+    )
+
+
+_PARTS = (bindings, group_bindings, token_secrets, service_accounts)
+ACTION_CLASSES = (
+    *bindings.ACTION_CLASSES,
+    *group_bindings.ACTION_CLASSES,
+    *token_secrets.ACTION_CLASSES,
+    *service_accounts.ACTION_CLASSES,
+)
+SPECS = tuple(spec for one in _PARTS for spec in one.SPECS)

@@ -1,0 +1,168 @@
+"""Takes subjects out of bindings and puts them back; what one subject of a binding may, others keep.
+
+A cut holds ``subjects`` by server-side apply, guarded by uid and resourceVersion: a deployer's next apply
+then conflicts, in place of binding the agent again (seen on 1.36.2: a PUT drops the deployer's ownership and
+its next apply gets 200). A binding whose last subject goes stays, with its roleRef, uid and labels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from breakglass.canon import Json
+from breakglass.errors import Gone, Transient
+from breakglass.model.action import Judgement, Verdict
+from breakglass.model.resource import State
+from breakglass.provider import Outcome, Reversal
+from breakglass_kubernetes.cluster import MANAGER, Cluster
+from breakglass_kubernetes.kinds import Kind
+from breakglass_kubernetes.objects import Body, bodies, name_of, namespace_of, part, text, uid_of, version_of
+from breakglass_kubernetes.owners import drop, restore, shares
+from breakglass_kubernetes.rbac import BINDINGS
+
+IsCut = Callable[[Body, str], bool]
+"""Whether a subject of a binding in a namespace is taken out."""
+TRIES = 8
+SHOWN = 5
+_SUBJECTS = (("subjects",),)
+
+
+def observe(cluster: Cluster, is_cut: IsCut) -> State:
+    """Read every binding of the cluster that names one of them. Raises ProviderError: a listing failed."""
+    found: dict[str, Json] = {}
+    for kind in BINDINGS:
+        for body in cluster.every(kind):
+            if any(is_cut(one, namespace_of(body)) for one in bodies(body, "subjects")):
+                found[kind.key(namespace_of(body), name_of(body))] = _record(body, is_cut)
+    return State(found)
+
+
+def _record(body: Body, is_cut: IsCut) -> Json:
+    subjects = bodies(body, "subjects")
+    namespace = namespace_of(body)
+    listed: list[Json] = [dict(one) for one in subjects]
+    cut: list[Json] = [n for n, one in enumerate(subjects) if is_cut(one, namespace)]
+    owners: list[Json] = [*shares(_others(body), _SUBJECTS)]
+    return {
+        "uid": uid_of(body),
+        "version": version_of(body),
+        "namespace": namespace,
+        "name": name_of(body),
+        "role": dict(part(body, "roleRef")),
+        "subjects": listed,
+        "cut": cut,
+        "owners": owners,
+    }
+
+
+def judge(state: State, whom: str) -> Judgement:
+    """Decide whether a binding is left that names them."""
+    if not (left := sorted(state.objects)):
+        return Judgement(Verdict.CONTAINED, f"no binding of the cluster names {whom}")
+    return Judgement(Verdict.NOT_CONTAINED, f"{len(left)} bindings name {whom}: {some(left)}")
+
+
+def some(names: Sequence[str]) -> str:
+    """Return a few of many names."""
+    more = len(names) - SHOWN
+    return ", ".join(names[:SHOWN]) + (f" and {more} more" if more > 0 else "")
+
+
+def apply(cluster: Cluster, state: State) -> None:
+    """Take them out of each binding; one that changed meanwhile is refused and read again."""
+    cluster.each(state.objects.items(), lambda one: _cut(cluster, one[0], part({"of": one[1]}, "of")))
+
+
+def _cut(cluster: Cluster, key: str, was: Body) -> None:
+    kept = [one for n, one in enumerate(bodies(was, "subjects")) if n not in was["cut"]]
+    cluster.apply(
+        _kind(key),
+        str(was["namespace"]),
+        str(was["name"]),
+        {"metadata": {"resourceVersion": was["version"]}, "roleRef": was["role"], "subjects": kept},
+        uid=str(was["uid"]),
+    )
+
+
+def revert(cluster: Cluster, before: State, may_be_away: IsCut) -> Reversal:
+    """Put the subjects back at their old places where all else is as the stop left it.
+
+    `may_be_away` tells subjects that another step of the same stop takes out.
+
+    Raises:
+        Transient: somebody changes a binding all the time.
+        ProviderError: a call failed.
+    """
+    outcomes: dict[str, Outcome] = {}
+
+    def one(item: tuple[str, Json]) -> None:
+        key, was = item
+        outcomes[key] = _put_back(cluster, _kind(key), part({"of": was}, "of"), may_be_away)
+
+    cluster.each(before.objects.items(), one)
+    return Reversal(outcomes, "subjects are where they were; a binding that somebody changed is left alone")
+
+
+def _put_back(cluster: Cluster, kind: Kind, was: Body, may_be_away: IsCut) -> Outcome:
+    for attempt in range(TRIES):
+        body = cluster.maybe(kind, str(was["namespace"]), str(was["name"]))
+        if body is None or uid_of(body) != was["uid"] or part(body, "roleRef") != was["role"]:
+            return Outcome.DRIFTED
+        now = list(bodies(body, "subjects"))
+        wanted = merged(was, now, may_be_away)
+        if wanted is None:
+            return Outcome.DRIFTED
+        owners = [*part({"of": was}, "of")["owners"], *shares(_others(body), _SUBJECTS)]
+        try:
+            if wanted != now:
+                body = cluster.replace(kind, {**body, "subjects": wanted})
+            elif not any(
+                text(one, "manager") == MANAGER for one in bodies(body, "metadata", "managedFields")
+            ):
+                return Outcome.ALREADY
+            give_back(cluster, kind, body, owners)
+        except Transient:
+            if attempt == TRIES - 1:
+                raise
+        except Gone:
+            return Outcome.DRIFTED
+        else:
+            return Outcome.RESTORED
+    raise AssertionError("unreachable")  # pragma: no cover - the last try returns or raises
+
+
+def merged(was: Body, now: Sequence[Body], may_be_away: IsCut) -> list[Body] | None:
+    """Return the subjects as they were; None: somebody changed others of them since."""
+    subjects, cut, namespace = bodies(was, "subjects"), set(was["cut"]), str(was["namespace"])
+    away = {
+        n for n, one in enumerate(subjects) if n not in cut and may_be_away(one, namespace) and one not in now
+    }
+    whole = [one for n, one in enumerate(subjects) if n not in away]
+    left = [one for n, one in enumerate(subjects) if n not in away and n not in cut]
+    if list(now) == whole or list(now) == left:
+        return whole
+    # Another step's subjects that were back already when this one was read are no change of a stranger's.
+    others = [one for one in now if one not in subjects and may_be_away(one, namespace)]
+    rest = [one for one in now if one not in others]
+    return [*whole, *others] if rest in (left, whole) else None
+
+
+def give_back(cluster: Cluster, kind: Kind, body: Body, owners: Sequence[Mapping[str, Any]]) -> None:
+    """Leave ``subjects`` with whoever owned it; this write changes ``managedFields`` alone."""
+    entries = [
+        drop(one, (*_SUBJECTS, ("roleRef",))) if text(one, "manager") == MANAGER else one
+        for one in bodies(body, "metadata", "managedFields")
+    ]
+    whole = restore([one for one in entries if part(one, "fieldsV1")], owners)
+    about = {**part(body, "metadata"), "managedFields": whole or [{}]}
+    cluster.replace(kind, {**body, "metadata": about})
+
+
+def _others(body: Body) -> list[Body]:
+    """Return the entries of all managers but ours."""
+    return [one for one in bodies(body, "metadata", "managedFields") if text(one, "manager") != MANAGER]
+
+
+def _kind(key: str) -> Kind:
+    return next(kind for kind in BINDINGS if key.startswith(kind.name + "/"))
