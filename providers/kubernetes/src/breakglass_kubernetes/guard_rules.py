@@ -5,7 +5,7 @@ Names, owners, labels, accounts and subjects are read once into variables; the l
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from breakglass_kubernetes.guard_words import Variables, among, either, quote, selected
@@ -142,14 +142,14 @@ def _subjects(guard: Guard, names: Variables) -> None:
         ("user_subjects", scope.users, "(s.kind == 'User' ? s.name : '')"),
         ("group_subjects", scope.groups, "(s.kind == 'Group' ? s.name : '')"),
     )
-    pieces = [
-        piece
-        for name, values, what in tests
-        for piece in names.parts(
-            name, values, lambda listed, what=what: f"variables.bound.filter(s, {what} in {listed})"
-        )
-    ]
+    pieces: list[str] = []
+    for name, values, what in tests:
+        pieces += names.parts(name, values, _bound(what))
     names.add("subjects", " + ".join(pieces) if pieces else "[]")
+
+
+def _bound(what: str) -> Callable[[str], str]:
+    return lambda listed: f"variables.bound.filter(s, {what} in {listed})"
 
 
 def _gains() -> str:

@@ -9,11 +9,13 @@ from breakglass.provider import Action, Proposed
 from breakglass_kubernetes.actions import (
     api_services,
     argo_events,
+    argocd,
     audit_entries,
     autoscalers,
     cron_jobs,
     daemon_sets,
     egress_plan,
+    flux,
     identities,
     jobs,
     keda_pause,
@@ -50,6 +52,8 @@ ACTION_CLASSES: tuple[Callable[[Cluster], Action], ...] = (
     *pods.ACTION_CLASSES,
     *refuse_relaunch.ACTION_CLASSES,
     *pod_quota.ACTION_CLASSES,
+    *argocd.ACTION_CLASSES,
+    *flux.ACTION_CLASSES,
 )
 SPECS: tuple[ActionSpec, ...] = (
     *identities.SPECS,
@@ -70,6 +74,8 @@ SPECS: tuple[ActionSpec, ...] = (
     *pods.SPECS,
     *refuse_relaunch.SPECS,
     *pod_quota.SPECS,
+    *argocd.SPECS,
+    *flux.SPECS,
 )
 PROPOSE: tuple[Propose, ...] = (
     identities.propose,
@@ -90,5 +96,7 @@ PROPOSE: tuple[Propose, ...] = (
     pods.propose,
     refuse_relaunch.propose,
     pod_quota.propose,
+    argocd.propose,
+    flux.propose,
 )
 """In the order in which their steps should stand in a plan."""

@@ -26,7 +26,7 @@ def more_for(cluster: Cluster, found: Found) -> dict[str, Json]:
         "user": "" if usable else found.user,
         "group": group if usable else "",
         "also": [one for one in scope.shared if one in accepted],
-        "names": sorted(thing.key for thing in found.held.roots if thing.kind.name != "pods"),
+        "names": [*sorted(thing.key for thing in found.held.roots if thing.kind.name != "pods")],
         "custom": [[one.group, one.version, one.plural, one.kind] for one in found.scalable],
     }
 
@@ -42,12 +42,13 @@ def guard_of(resource: Resource) -> Guard:
         group=_text(more, "group"),
         also=_texts(more, "also"),
         names=_texts(more, "names"),
-        custom=tuple(
-            Kind(*(str(part) for part in one))
-            for one in (custom if isinstance(custom, list) else ())
-            if isinstance(one, list)
-        ),
+        custom=tuple(_kind(one) for one in (custom if isinstance(custom, list) else ())),
     )
+
+
+def _kind(found: Json) -> Kind:
+    group, version, plural, kind = (str(one) for one in (found if isinstance(found, list) else ()))
+    return Kind(group, version, plural, kind)
 
 
 def _text(more: Mapping[str, Json], name: str) -> str:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from breakglass.canon import canonical, sha256
+from breakglass.canon import Json, canonical, sha256
 from breakglass.model.resource import Resource
 from breakglass_kubernetes.cluster import Cluster
 from breakglass_kubernetes.objects import Body, items, labels_of, part, text
@@ -20,7 +20,11 @@ _LONGEST = 63
 
 def name_for(cluster: Cluster, resource: Resource) -> str:
     """Return a name that this incident alone uses for this target, and that nobody can guess before it."""
-    about = {"id": resource.id, "incident": cluster.connection.incident, "params": dict(resource.params)}
+    about: dict[str, Json] = {
+        "id": resource.id,
+        "incident": cluster.connection.incident,
+        "params": dict(resource.params),
+    }
     agent = _ODD.sub("-", str(resource.params.get("agent", "")).lower())[:36].strip("-")
     return "-".join(one for one in ("breakglass", agent, sha256(canonical(about))[:12]) if one)
 

@@ -25,6 +25,7 @@ from breakglass.model.action import (
 from breakglass.model.plan import NotTouched
 from breakglass.model.resource import Resource, State
 from breakglass.provider import Outcome, Proposal, Proposed, Reversal, WaitFor
+from breakglass_kubernetes.actions.guard_layers import LAYERS
 from breakglass_kubernetes.actions.guard_target import guard_of, more_for
 from breakglass_kubernetes.actions.own_names import labels_for, name_for, seen
 from breakglass_kubernetes.actions.relaunch_probe import still_refused, try_it
@@ -183,18 +184,6 @@ def _uid(one: Json) -> str:
 
 def _flag(one: Json, name: str) -> bool:
     return isinstance(one, dict) and one.get(name) is True
-
-
-LAYERS = (
-    "scale_to_zero",
-    "suspend_jobs",
-    "suspend_cron_jobs",
-    "delete_pods",
-    "unbind_accounts",
-    "delete_token_secrets",
-    "delete_accounts",
-)
-"""Steps whose undoing needs controllers that the guard would refuse: they wait for it at restore."""
 
 
 def propose(cluster: Cluster, found: Found) -> Proposed:

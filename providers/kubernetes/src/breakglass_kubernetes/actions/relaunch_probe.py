@@ -74,11 +74,11 @@ def samples(guard: Guard) -> Iterator[Sample]:
     scope = guard.scope
     if scope.own:
         yield DEPLOYMENTS, scope.own[0], _deployment({})
-        yield PODS, scope.own[0], _pod({})
+        yield PODS, scope.own[0], pod({})
     labels = labels_that_match(scope.selector)
     if scope.namespaces and labels:
         yield DEPLOYMENTS, scope.namespaces[0], _deployment(labels)
-        yield PODS, scope.namespaces[0], _pod(labels)
+        yield PODS, scope.namespaces[0], pod(labels)
     if scope.accounts:
         namespace, _, name = scope.accounts[0].partition("/")
         yield DEPLOYMENTS, namespace, _deployment({}, account=name)
@@ -107,7 +107,8 @@ def _deployment(labels: Mapping[str, str], *, account: str = "") -> dict[str, An
     }
 
 
-def _pod(labels: Mapping[str, str]) -> dict[str, Any]:
+def pod(labels: Mapping[str, str]) -> dict[str, Any]:
+    """Return a pod that carries the mark of a probe."""
     return {
         "apiVersion": "v1",
         "kind": "Pod",
