@@ -12,6 +12,7 @@ from breakglass.provider import Discovery, Proposed
 from breakglass_kubernetes import parts
 from breakglass_kubernetes.actions.webhooks import first
 from breakglass_kubernetes.cluster import Cluster
+from breakglass_kubernetes.discover.compose import in_order_of_undo
 from breakglass_kubernetes.discover.gather import gather
 from breakglass_kubernetes.pinned import pin_proposal
 from breakglass_kubernetes.whoami import Me
@@ -44,7 +45,7 @@ def discover(cluster: Cluster, me: Me, pin: Mapping[str, Json]) -> Discovery:
     return Discovery(
         scope=f"kubernetes {cluster.settings.server}",
         principals=gathered.principals,
-        proposals=tuple(pin_proposal(one, pin) for one in first(proposed.proposals)),
+        proposals=tuple(pin_proposal(one, pin) for one in in_order_of_undo(first(proposed.proposals))),
         doors=proposed.doors,
         not_touched=proposed.not_touched,
         endpoints=(cluster.settings.server,) if cluster.settings.flag("sandbox") else (),
