@@ -31,6 +31,18 @@ def step(provider: KubernetesProvider, action: str) -> tuple[Action, Resource]:
     return provider.actions[action], proposal(provider, action).target
 
 
+def account(rig: Rig, name: str = "bot") -> None:
+    """Make a service account."""
+    path = f"/api/v1/namespaces/{rig.namespace}/serviceaccounts"
+    rig.plane.call("POST", path, {"metadata": {"name": name}})
+
+
+def as_bot(rig: Rig) -> dict[str, Json]:
+    """Return a reach that knows the agent's pods by their account alone."""
+    named: list[Json] = [f"{rig.namespace}/bot"]
+    return {"service_accounts": named, "accept_blast_radius": named}
+
+
 def policies(rig: Rig) -> dict[str, dict[str, Any]]:
     """Return the policies of the test's namespace by name."""
     found = rig.plane.call("GET", NETWORK_POLICIES.path(rig.namespace))

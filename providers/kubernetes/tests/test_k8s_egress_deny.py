@@ -5,13 +5,16 @@ No sandbox of ours filters a packet, so no test here says that one is dropped.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
+from breakglass.canon import Json
 from breakglass.errors import ProviderError
 from breakglass.model.action import Verdict
 from breakglass_kubernetes.kinds import NETWORK_POLICIES, PODS
 from breakglass_kubernetes.peers import MARK
-from providers.kubernetes.tests.rig_egress import DENY, allow, change, policies, step, told
+from providers.kubernetes.tests.rig_egress import DENY, account, allow, as_bot, change, policies, step, told
 from providers.kubernetes.tests.rig_k8s import Rig, close, undo
 
 BOTH = ["Ingress", "Egress"]
@@ -69,7 +72,7 @@ def test_pods_known_by_their_account_are_selected_by_labels_that_no_neighbour_ha
     account(rig)
     rig.pod("mine", labels={"app": "web", "role": "bot"}, serviceAccountName="bot")
     rig.pod("neighbour", labels={"app": "web"})
-    action, target = step(rig.provider(service_accounts=[f"{rig.namespace}/bot"]), DENY)
+    action, target = step(rig.provider(**as_bot(rig)), DENY)
 
     prior, _ = close(action, target)
 
@@ -84,7 +87,7 @@ def test_a_pod_that_no_label_tells_from_its_neighbour_gets_ours_and_loses_it_aga
     rig.pod("mine", serviceAccountName="bot")
     rig.pod("neighbour")
     before = rig.get(PODS, "mine")
-    action, target = step(rig.provider(service_accounts=[f"{rig.namespace}/bot"]), DENY)
+    action, target = step(rig.provider(**as_bot(rig)), DENY)
 
     prior, _ = close(action, target)
 
@@ -103,7 +106,7 @@ def test_a_copy_that_appears_between_two_rounds_is_marked_in_the_next(rig: Rig) 
     account(rig)
     rig.pod("mine", serviceAccountName="bot")
     rig.pod("neighbour")
-    action, target = step(rig.provider(service_accounts=[f"{rig.namespace}/bot"]), DENY)
+    action, target = step(rig.provider(**as_bot(rig)), DENY)
     close(action, target)
     rig.pod("copy", serviceAccountName="bot")
 
@@ -234,8 +237,16 @@ def test_a_pod_on_its_nodes_network_that_appears_later_keeps_the_step_unknown(ri
     assert "which no policy cuts" in said.reason
 
 
-def account(rig: Rig, name: str = "bot") -> None:
-    """Make a service account."""
-    rig.plane.call(
-        "POST", f"/api/v1/namespaces/{rig.namespace}/serviceaccounts", {"metadata": {"name": name}}
-    )
+def test_the_executors_own_pod_is_not_cut_with_the_agents(rig: Rig) -> None:
+    """Choose narrower labels where the inventory's rule would hold for the executor as well."""
+    account(rig, "breakglass")
+    rig.pod("mine", labels={"app": "bot", "role": "agent"})
+    rig.pod("executor", labels={"app": "bot", "role": "executor"}, account="breakglass")
+    action, target = step(rig.provider(namespace=rig.namespace, own_namespace=True), DENY)
+    listed: list[Json] = [f"{rig.namespace}/breakglass"]
+    target = replace(target, params={**target.params, "executors": listed})
+
+    close(action, target)
+
+    selectors = [one["spec"]["podSelector"] for one in policies(rig).values()]
+    assert selectors == [{"matchLabels": {"app": "bot", "role": "agent"}}]

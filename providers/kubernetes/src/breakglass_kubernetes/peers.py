@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from breakglass_kubernetes.cluster import Cluster
@@ -50,18 +50,33 @@ def on_host_network(thing: Thing) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Peers:
-    """The agent's pods and templates, and everybody else's in the same namespaces."""
+    """The agent's pods and templates, and everybody else's labels, by namespace."""
 
     mine: tuple[Thing, ...]
-    others: tuple[Thing, ...]
+    own: Mapping[str, Sequence[tuple[Thing, Labels]]]
+    others: Mapping[str, Sequence[Labels]]
+    """Each set of labels once: a namespace may have thousands of pods of one template."""
 
-    def mine_in(self, namespace: str) -> list[Thing]:
-        """Return the agent's of one namespace."""
-        return [thing for thing in self.mine if thing.namespace == namespace]
+    @classmethod
+    def of(cls, mine: Iterable[Thing], others: Iterable[Thing]) -> Peers:
+        """Sort them."""
+        every = tuple(mine)
+        own: dict[str, list[tuple[Thing, Labels]]] = {}
+        for thing in every:
+            own.setdefault(thing.namespace, []).append((thing, labels(thing)))
+        theirs: dict[str, dict[frozenset[tuple[str, str]], Labels]] = {}
+        for thing in others:
+            found = labels(thing)
+            theirs.setdefault(thing.namespace, {})[frozenset(found.items())] = found
+        return cls(every, own, {namespace: [*found.values()] for namespace, found in theirs.items()})
 
-    def others_in(self, namespace: str) -> list[Labels]:
+    def mine_in(self, namespace: str) -> Sequence[tuple[Thing, Labels]]:
+        """Return the agent's of one namespace, with their labels."""
+        return self.own.get(namespace, ())
+
+    def others_in(self, namespace: str) -> Sequence[Labels]:
         """Return the labels of the neighbours of one namespace."""
-        return [labels(thing) for thing in self.others if thing.namespace == namespace]
+        return self.others.get(namespace, ())
 
 
 def look(cluster: Cluster, scope: Scope) -> Peers:
@@ -74,7 +89,7 @@ def look(cluster: Cluster, scope: Scope) -> Peers:
     ]
     mine = held(scope, found).things
     uids = {thing.uid for thing in mine}
-    return Peers(mine, tuple(thing for thing in found if thing.uid not in uids))
+    return Peers.of(mine, (thing for thing in found if thing.uid not in uids))
 
 
 # -- label selectors as objects carry them ----------------------------------------------------------------

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from breakglass_kubernetes import peers
 from breakglass_kubernetes.kinds import PODS
 from breakglass_kubernetes.ownership import Thing
-from breakglass_kubernetes.peers import MARK, Peers
+from breakglass_kubernetes.peers import MARK, Labels, Peers
 from breakglass_kubernetes.scope import Scope
 
 _MOST_GROUPS = 16
@@ -52,17 +52,18 @@ def name_of(mark: str, word: str) -> str:
 
 
 def _in(scope: Scope, mark: str, namespace: str, found: Peers) -> Denials:
-    mine, others = found.mine_in(namespace), found.others_in(namespace)
+    rest, others = list(found.mine_in(namespace)), found.others_in(namespace)
     policies: list[Wanted] = []
-    rest = mine
     for word, rule in peers.rules(scope, namespace, mark):
         selector = peers.label_selector(rule)
-        met = [thing for thing in rest if peers.selects(selector, peers.labels(thing))]
+        # The executor's own pods are nobody's to cut, even where a rule of the inventory holds for them.
+        if any(peers.selects(selector, one) for one in others):
+            continue
+        left = [(thing, one) for thing, one in rest if not peers.selects(selector, one)]
         # What the inventory names is denied before it exists; the other rules only where a pod meets them.
-        if met or word in {"all", "selector"}:
+        if len(left) < len(rest) or word in {"all", "selector"}:
             policies.append(Wanted(namespace, name_of(mark, word), selector))
-        uids = {thing.uid for thing in met}
-        rest = [thing for thing in rest if thing.uid not in uids]
+        rest = left
     groups = _groups(rest)
     told = {
         key: things
@@ -74,18 +75,18 @@ def _in(scope: Scope, mark: str, namespace: str, found: Peers) -> Denials:
         for key in list(told)[:_MOST_GROUPS]
     ]
     selected = {thing.uid for key in list(told)[:_MOST_GROUPS] for thing in told[key]}
-    unmarked = tuple(t for t in rest if t.uid not in selected and t.kind.name == PODS.name)
+    unmarked = tuple(t for t, _ in rest if t.uid not in selected and t.kind.name == PODS.name)
     marking = Wanted(namespace, name_of(mark, "mark"), {"matchLabels": {MARK: mark}})
     if unmarked and marking not in policies:
         policies.append(marking)
     return Denials(tuple(policies), unmarked)
 
 
-def _groups(rest: list[Thing]) -> dict[str, tuple[dict[str, str], list[Thing]]]:
+def _groups(rest: Sequence[tuple[Thing, Labels]]) -> dict[str, tuple[dict[str, str], list[Thing]]]:
     """Return pods and templates by the labels that last, each group with a short name for them."""
     groups: dict[str, tuple[dict[str, str], list[Thing]]] = {}
-    for thing in rest:
-        shared = peers.lasting(peers.labels(thing))
+    for thing, found in rest:
+        shared = peers.lasting(found)
         key = hashlib.sha256(json.dumps(shared, sort_keys=True).encode()).hexdigest()[:10]
         groups.setdefault(key, (shared, []))[1].append(thing)
     return dict(sorted(groups.items()))

@@ -173,8 +173,8 @@ def _seen(scope: Scope, mark: str, found: Peers, body: Body, beside: list[Body])
     namespace, spec = namespace_of(body), part(body, "spec")
     selector = part(spec, "podSelector")
     named = [rule for _, rule in peers.rules(scope, namespace, mark)]
-    mine = [t for t in found.mine_in(namespace) if peers.selects(selector, peers.labels(t))]
-    labels: list[Labels] = [peers.labels(thing) for thing in mine]
+    chosen = [(one, two) for one, two in found.mine_in(namespace) if peers.selects(selector, two)]
+    mine, labels = [one for one, _ in chosen], [two for _, two in chosen]
     # Pods that are still to come are the agent's by the inventory's own rule.
     unborn = [peers.born_with(rule) for rule in named[:1]] if _is_named(scope, namespace) else []
     labels += [one for one in unborn if peers.selects(selector, one)]
@@ -183,7 +183,7 @@ def _seen(scope: Scope, mark: str, found: Peers, body: Body, beside: list[Body])
     others = [one for one in found.others_in(namespace) if peers.selects(selector, one)]
     narrowed = narrowing.narrow(spec, named, labels, others, mark)
     pods = [mine[n] for n in narrowed.unmarked if n < len(mine) and mine[n].kind.name == PODS.name]
-    ready = not narrowed.excludes or all(_denied(thing, beside) for thing in mine)
+    ready = not narrowed.excludes or all(_denied(thing, one, beside) for thing, one in chosen)
     about = part(body, "metadata")
     guard: dict[str, Any] = {key: about[key] for key in ("name", "namespace", "uid", "resourceVersion")}
     shown: dict[str, Any] = {
@@ -195,11 +195,11 @@ def _seen(scope: Scope, mark: str, found: Peers, body: Body, beside: list[Body])
     return {NETWORK_POLICIES.key(namespace, name_of(body)): shown, **back.mark_states(pods)}
 
 
-def _denied(thing: Thing, policies: list[Body]) -> bool:
+def _denied(thing: Thing, labels: Labels, policies: list[Body]) -> bool:
     """Return whether a policy denies a pod everything; what is not born yet, and what none reaches, is."""
     if thing.kind.name != PODS.name or peers.on_host_network(thing):
         return True
-    return any(narrowing.denies(part(one, "spec"), peers.labels(thing)) for one in policies)
+    return any(narrowing.denies(part(one, "spec"), labels) for one in policies)
 
 
 def _is_named(scope: Scope, namespace: str) -> bool:

@@ -5,7 +5,7 @@ Policies only add up: one that allows cannot be overruled, only changed ("Networ
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -53,7 +53,7 @@ def narrow(
     spec: Body,
     rules: Sequence[Sequence[Requirement]],
     mine: Sequence[Labels],
-    others: Iterable[Labels],
+    others: Sequence[Labels],
     mark: str,
 ) -> Narrowed:
     """Return the spec without the agent's pods: its rules go where it can select no others.
@@ -62,11 +62,11 @@ def narrow(
     """
     selector = part(spec, "podSelector")
     asked = peers.requirements(selector)
-    if any(peers.implies(asked, rule) for rule in rules):
+    if not others and any(peers.implies(asked, rule) for rule in rules):
         kept = {name: value for name, value in spec.items() if name not in {"egress", "ingress"}}
         emptied = {**kept, "policyTypes": sorted(types(spec))}
         return Narrowed(emptied, excludes=False, unmarked=())
-    added, left = _exclusions(rules, mine, list(others))
+    added, left = _exclusions(rules, mine, others)
     if left:
         added = [*added, Requirement(MARK, frozenset({mark}), wanted=False)]
     listed = [*items(selector, "matchExpressions"), *(peers.expression(one) for one in _joined(added))]
