@@ -171,7 +171,7 @@ def test_nothing_that_a_secret_holds_is_kept_of_it() -> None:
 def test_thousands_of_alike_pods_are_redacted_in_time() -> None:
     """What they share is looked at once."""
     redactor = Redactor(secrets.token_bytes(32))
-    fields = {f"f:field-{n}": {"f:inner": {}} for n in range(80)}
+    fields: dict[str, object] = {f"f:field-{n}": {"f:inner": {}} for n in range(80)}
     before = time.monotonic()
     for n in range(1000):
         about = {"name": f"bot-{n}", "managedFields": [{"fieldsV1": fields}]}

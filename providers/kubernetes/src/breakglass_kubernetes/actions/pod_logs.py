@@ -63,8 +63,8 @@ SPEC = ActionSpec(
 )
 READERS = 4
 """Fewer than a cut has: what stops the agent goes before what is known about it."""
-TOTAL = 64 * 1024 * 1024
-LARGEST, SMALLEST = 8 * 1024 * 1024, 128 * 1024
+TOTAL = 32 * 1024 * 1024
+LARGEST, SMALLEST = 4 * 1024 * 1024, 64 * 1024
 """Of one log: what can be redacted in the time."""
 
 
