@@ -47,10 +47,19 @@ def list_(*, json: Json = False) -> None:
 
 
 @app.command()
-def show(
+def show(  # noqa: PLR0913 - what each can be asked for
     name: Annotated[str, typer.Argument(help="The provider's name.", autocompletion=providers)],
+    named: Annotated[
+        str,
+        typer.Argument(
+            metavar="[AGENT]", help="With --rbac: as the kit names this agent.", autocompletion=agents
+        ),
+    ] = "",
     *,
     json: Json = False,
+    rbac: Annotated[
+        bool, typer.Option("--rbac", help="Print the executor's least role, to stop and to restore.")
+    ] = False,
     policy: Annotated[
         bool, typer.Option("--policy", help="Print the executor's least rights, as the platform's own JSON.")
     ] = False,
@@ -80,8 +89,13 @@ def show(
 
     here = session()
     card = registry.card(name)
-    if not policy and (purpose or split or agent):
+    if named and not rbac:
+        raise UsageError(f"an agent ({named}) belongs to --rbac", remedy="add --rbac")
+    if not (policy or rbac) and (purpose or split or agent):
         raise UsageError("--for, --split and --agent belong to --policy", remedy="add --policy")
+    if rbac:
+        _show_role(here, card, purpose, named or agent)
+        return
     if policy:
         documents = _policy(card, purpose or "stop", _reaches(here, card, agent), split=split)
         show_json(here.out, documents if split else documents[0])
@@ -155,6 +169,42 @@ def _policy(card: Card, purpose: str, reaches: Sequence[Reach], *, split: bool) 
     if purpose not in {"stop", "restore"}:
         raise UsageError(f"--for {purpose!r}: there is stop and restore")
     return list(card.policy(purpose, reaches, split=split))
+
+
+_LEFT_OUT = "breakglass.dev/left-out"
+
+
+def _show_role(here: Session, card: Card, purpose: str, agent: str) -> None:
+    """Print one role; what it leaves out without an agent is said.
+
+    Raises:
+        UsageError: this platform has no roles, or there is no such purpose or agent.
+    """
+    from breakglass.cli.session import show_json
+    from breakglass.errors import UsageError
+
+    if card.policy is None or not _is_role(card.policy("stop", (), split=False)[0]):
+        raise UsageError(f"{card.name} has no RBAC roles: its rights are {_RIGHTS}")
+    if purpose not in {"", "stop", "restore"}:
+        raise UsageError(f"--for {purpose!r}: there is stop and restore")
+    role = card.policy(purpose, _reaches(here, card, agent), split=False)[0]
+    about = role.get("metadata")
+    notes = about.get("annotations") if isinstance(about, dict) else None
+    left = notes.get(_LEFT_OUT) if isinstance(notes, dict) else None
+    if left:
+        here.talk.show(_left_rows(card, str(left)))
+    show_json(here.out, role)
+
+
+def _is_role(document: JsonObject) -> bool:
+    return str(document.get("apiVersion", "")).startswith("rbac.authorization.k8s.io/")
+
+
+def _left_rows(card: Card, left: str) -> Sequence[Row]:
+    from breakglass.report.typeset import rows
+
+    remedy = f"breakglass providers show {card.name} AGENT --rbac has them"
+    return rows(f"left out, since no agent is named: {left}; {remedy}", rest="  ")
 
 
 def _document(card: Card) -> dict[str, object]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from breakglass.canon import JsonObject
 from breakglass.errors import UsageError
+from breakglass.model.resource import Reach
 from breakglass.provider import AgentCloud, Card, Connection, Provider
 from breakglass_kubernetes import parts
 from breakglass_kubernetes.inventory import SETTINGS
@@ -36,6 +38,13 @@ def _cloud(folder: Path, *, say: Callable[[str], None]) -> AgentCloud:
     return start(folder, say=say)
 
 
+def _policy(purpose: str, reaches: Sequence[Reach], *, split: bool) -> Sequence[JsonObject]:  # noqa: ARG001 - RBAC limits no role's length
+    """Return the executor's least rights as a ClusterRole."""
+    from breakglass_kubernetes import permissions
+
+    return permissions.documents(purpose, reaches)
+
+
 CARD = Card(
     name="kubernetes",
     summary="Kubernetes, one cluster: service accounts, workloads, triggers, egress, guards, evidence",
@@ -47,5 +56,6 @@ CARD = Card(
     requires=("kubernetes",),
     extra="kubernetes",
     cloud=_cloud,
+    policy=_policy,
     ignores=("KUBECONFIG", "KUBERNETES_SERVICE_HOST", "KUBERNETES_SERVICE_PORT", "POD_NAMESPACE"),
 )

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from breakglass.model.resource import Resource
 from breakglass.provider import Proposed
+from breakglass_kubernetes import parts
 from breakglass_kubernetes.cluster import Cluster
 from breakglass_kubernetes.custom import custom_kinds
 from breakglass_kubernetes.discover import friends, marked, neighbours, privileged
@@ -51,7 +52,7 @@ def gather(cluster: Cluster, me: Me) -> Gathered:
     inventory = named(cluster, me)
     none: Mapping[str, Kind] = {}
     custom = looking.attempt("custom resources", lambda: custom_kinds(cluster), none)
-    marked.look(looking, inventory, claims, tuple(kind for kind in custom.values() if kind.namespaced))
+    marked.look(looking, inventory, claims, _acted_on(custom))
     look = _look(looking, claims.widen(inventory))
     entered = Entered()
     if path := cluster.settings.text("audit_log"):
@@ -65,7 +66,7 @@ def gather(cluster: Cluster, me: Me) -> Gathered:
     _strangers_entered(claims, mine, entered)
     privileged.doors(mine, claims)
     neighbours.say(looking, inventory, look.things, mine, look.who, claims)
-    scales, paths = scalable(looking, scope)
+    scales, paths = scalable(looking, scope, claims)
     origins = {f"serviceaccounts/{one}": why for one, why in look.who.origins.items()}
     found = Found(
         scope,
@@ -82,6 +83,12 @@ def gather(cluster: Cluster, me: Me) -> Gathered:
     )
     proposed = claims.proposed.plus(Proposed(incomplete=tuple(dict.fromkeys(looking.incomplete))))
     return Gathered(found, proposed, _principals(inventory, look, claims))
+
+
+def _acted_on(custom: Mapping[str, Kind]) -> tuple[Kind, ...]:
+    """Return the custom resources in which a label makes a difference: those that some action looks at."""
+    listed = {need for spec in parts.SPECS for need in spec.permissions}
+    return tuple(kind for name, kind in custom.items() if kind.namespaced and f"list {name}" in listed)
 
 
 def named(cluster: Cluster, me: Me) -> Scope:

@@ -4,19 +4,37 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from breakglass.errors import Denied, Gone, ProviderError
+from breakglass_kubernetes.discover.claims import Claims
 from breakglass_kubernetes.discover.looking import Looking
 from breakglass_kubernetes.kinds import CUSTOM_RESOURCES, Kind
 from breakglass_kubernetes.objects import Body, bodies, part, text
-from breakglass_kubernetes.ownership import held
+from breakglass_kubernetes.ownership import Thing, held
 from breakglass_kubernetes.scope import Scope
 
 
-def scalable(looking: Looking, scope: Scope) -> tuple[tuple[Kind, ...], Mapping[str, tuple[str, ...]]]:
+def scalable(
+    looking: Looking, scope: Scope, claims: Claims
+) -> tuple[tuple[Kind, ...], Mapping[str, tuple[str, ...]]]:
     """Return the kinds, and where an object of each says how many (its definition's `specReplicasPath`)."""
     served = dict(_kind(body) for body in looking.every(CUSTOM_RESOURCES) if _path(body)[1])
-    things = looking.things_in(served, scope.look_in) if served else ()
+    things = [thing for kind in served for thing in _of(looking, scope, claims, kind)]
     mine: dict[Kind, None] = dict.fromkeys(thing.kind for thing in held(scope, things).things)
     return tuple(mine), {kind.name: served[kind] for kind in mine}
+
+
+def _of(looking: Looking, scope: Scope, claims: Claims, kind: Kind) -> list[Thing]:
+    try:
+        return [Thing(kind, body) for body in looking.cluster.list_in(kind, scope.look_in)]
+    except Gone:
+        return []
+    except Denied:
+        # Nobody knows ahead which controllers a cluster has; what theirs run is looked at as pods.
+        claims.leave(kind.name, "the executor may not list them: whether the agent has any is not known")
+        return []
+    except ProviderError as error:
+        looking.incomplete.append(f"{kind.name} could not be listed: {error}"[:500])
+        return []
 
 
 def _kind(body: Body) -> tuple[Kind, tuple[str, ...]]:
