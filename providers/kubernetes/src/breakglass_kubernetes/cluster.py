@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from breakglass.errors import BreakglassError, Gone, ProviderError, Transient
 from breakglass.provider import Connection
-from breakglass_kubernetes.credential import Credential
+from breakglass_kubernetes.credential import Credential, Shown
 from breakglass_kubernetes.kinds import Kind
 from breakglass_kubernetes.kubeconfig import Context
 from breakglass_kubernetes.objects import Body
@@ -231,8 +231,6 @@ class Cluster:
         """
         from urllib3.exceptions import HTTPError
 
-        from breakglass_kubernetes.credential import Shown
-
         wire = Wire(self.context, Shown(token=token))
         try:
             return wire.call(method, path, body=body)
@@ -269,6 +267,11 @@ class Cluster:
     def where(self) -> str:
         """Return how messages name this cluster."""
         return f"cluster {self.settings.server}"
+
+    @property
+    def shown(self) -> Shown:
+        """Return the executor's credential as it is now."""
+        return self._credential.now
 
     def close(self) -> None:
         """Let go of connections."""
