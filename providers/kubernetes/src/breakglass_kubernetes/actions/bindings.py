@@ -6,7 +6,7 @@ made while the stop runs. Groups that the agent shares with others stay: see `gr
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from breakglass.canon import Json
 from breakglass.model.action import (
@@ -28,6 +28,7 @@ from breakglass_kubernetes.actions.asking import asks_of, known, read_asks, trie
 from breakglass_kubernetes.actions.subject_cut import some
 from breakglass_kubernetes.cluster import Cluster
 from breakglass_kubernetes.rbac import Grant, Rbac, acts, read
+from breakglass_kubernetes.signed_maps import listed, mapped
 from breakglass_kubernetes.subjects import Cut, everybody, words
 
 KEY = "unbind_accounts"
@@ -102,9 +103,7 @@ class UnbindAccounts:
 
     def revert(self, resource: Resource, before: State, now: State) -> Reversal:  # noqa: ARG002 - read anew
         """Put them back at their places."""
-        return subject_cut.revert(
-            self._cluster, before, lambda one, _: Cut.of(resource).passes_through(one)
-        )
+        return subject_cut.revert(self._cluster, before, lambda one, _: Cut.of(resource).passes_through(one))
 
     def probe(self, resource: Resource) -> Judgement | None:
         """Ask the access review what each may, then try a call as each whose token is held."""
@@ -128,10 +127,10 @@ class UnbindAccounts:
         return self._as_the_agent(resource, judged)
 
     def _as_the_agent(self, resource: Resource, judged: Judgement) -> Judgement:
-        tries = resource.params.get("tries")
-        if not isinstance(tries, Mapping) or not tries:
+        tries = mapped(resource.params.get("tries"))
+        if not tries:
             return judged
-        said = probe.weakest([probe.judge_call(self._cluster, one, str(path)) for one, path in tries.items()])
+        said = probe.weakest([probe.judge_call(self._cluster, one, path) for one, path in tries.items()])
         if said.verdict is Verdict.CONTAINED and resource.params.get("all_tried") is not True:
             return Judgement(said.verdict, f"{judged.reason}; {said.reason}"[:500], judged.grade)
         if said.verdict is Verdict.UNKNOWN:
@@ -169,7 +168,7 @@ def proposed(cluster: Cluster, choice: Choice, rbac: Rbac) -> Proposed:
             f"bindings of {names}"[:200],
             asks=asks,
             known=seen,
-            tries=dict(tries),
+            tries=listed(tries),
             all_tried=all_tried,
         ),
         best_grade=Grade.REFUSED_AS_AGENT if all_tried else Grade.PLATFORM_EVALUATOR,

@@ -12,7 +12,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from breakglass.canon import Json
 from breakglass.errors import ProviderError
 from breakglass.model.action import (
     ActionSpec,
@@ -37,6 +36,7 @@ from breakglass_kubernetes.kinds import NODES, PODS, WORKLOADS
 from breakglass_kubernetes.objects import part
 from breakglass_kubernetes.ownership import Thing
 from breakglass_kubernetes.scope import Scope, target
+from breakglass_kubernetes.signed_maps import listed, mapped
 
 LONGEST_GRACE_S = DEFAULT_GRACE_S
 PATIENCE_S = 2.0
@@ -96,7 +96,7 @@ class EndPods:
     def observe(self, resource: Resource) -> State:
         """Read every pod, and what became of those that vanished. Raises ProviderError."""
         scope = Scope.of(resource)
-        book = self._books.setdefault(resource.id, Book(_cursors(scope.more.get(SINCE))))
+        book = self._books.setdefault(resource.id, Book(mapped(scope.more.get(SINCE))))
         makers = [
             Thing(kind, body) for kind in WORKLOADS for body in self._cluster.list_in(kind, scope.look_in)
         ]
@@ -189,18 +189,12 @@ def _key(uid: str, one: Mapping[str, Any]) -> str:
     return f"{PODS.key(one['namespace'], one['name'])}@{uid[:8]}"
 
 
-def _cursors(found: Json) -> dict[str, str]:
-    return (
-        {str(place): str(version) for place, version in found.items()} if isinstance(found, Mapping) else {}
-    )
-
-
 def propose(cluster: Cluster, found: Found) -> Proposed:
     """Propose one step over all pods, also those that come later. Raises ProviderError."""
     scope = found.scope
     if not scope.look_in:
         return Proposed()
-    since: dict[str, Json] = dict(versions(cluster, scope.look_in))
+    since = listed(versions(cluster, scope.look_in))
     uid, label = cluster.settings.cluster_uid, f"pods of {scope.agent}"
     return Proposed((Proposal("end_pods", SPEC.name, target(scope, uid, label, **{SINCE: since})),))
 

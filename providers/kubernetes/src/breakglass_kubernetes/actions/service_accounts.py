@@ -38,6 +38,7 @@ from breakglass_kubernetes.actions.subject_cut import some
 from breakglass_kubernetes.cluster import Cluster
 from breakglass_kubernetes.kinds import SERVICE_ACCOUNTS
 from breakglass_kubernetes.objects import Body, bodies, name_of, namespace_of, part, text, uid_of
+from breakglass_kubernetes.signed_maps import listed, mapped
 from breakglass_kubernetes.subjects import Cut, who_is
 
 KEY = "invalidate_tokens"
@@ -184,7 +185,7 @@ def resource_part(resource: Resource) -> Body:
 
 
 def _signed(resource: Resource, account: str) -> str:
-    return text(resource_part(resource), "uids", account)
+    return mapped(resource.params.get("uids")).get(account, "")
 
 
 def _mark(resource: Resource, uid: str) -> str:
@@ -204,7 +205,7 @@ def proposed(cluster: Cluster, choice: Choice, *, after: str) -> Proposed:
     target = choice.target(
         cluster.settings.cluster_uid,
         f"tokens of {some(choice.accounts)}"[:200],
-        uids=dict(choice.uids),
+        uids=listed(choice.uids),
         held=held,
         all_held=all_held,
         nonce=secrets.token_hex(16),
