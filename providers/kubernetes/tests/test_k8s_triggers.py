@@ -107,6 +107,27 @@ def test_a_cron_job_that_appears_or_is_woken_later_is_not_contained_until_it_is_
     assert "not held" in said.reason
 
 
+def test_a_label_that_is_taken_away_during_the_stop_hides_no_cron_job(rig: Rig) -> None:
+    """What was the agent's at one look is looked at until the end: it is woken under no label, and seen."""
+    cron(rig, "shy")
+    provider = rig.provider()
+    step, action = proposal(provider, cron_jobs.NAME), provider.actions[cron_jobs.NAME]
+    prior, _ = close(action, step.target)
+    plain = template(labels={"app": "innocent"}, restartPolicy="Never")
+    change = {
+        "metadata": {"labels": {"app": None}},
+        "spec": {"suspend": False, "jobTemplate": {"spec": {"template": plain}}},
+    }
+    path = CRON_JOBS.path(rig.namespace, "shy")
+    rig.plane.call("PATCH", path, change, content_type="application/merge-patch+json")
+
+    state = action.observe(step.target)
+    assert prior.keys() == state.objects.keys()
+    assert action.judge(step.target, state).verdict is Verdict.NOT_CONTAINED
+    close(action, step.target)
+    assert rig.get(CRON_JOBS, "shy")["spec"]["suspend"] is True
+
+
 def test_one_that_is_gone_is_contained_and_has_drifted_at_the_restore(rig: Rig) -> None:
     """What vanished during the stop does not come back, and that is said."""
     cron(rig, "brief")

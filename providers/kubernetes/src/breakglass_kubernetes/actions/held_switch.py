@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from breakglass.canon import Json
@@ -16,6 +16,7 @@ from breakglass_kubernetes.held_fields import give_back, has, hold, is_held, rec
 from breakglass_kubernetes.kinds import Kind
 from breakglass_kubernetes.owners import Path
 from breakglass_kubernetes.ownership import Thing
+from breakglass_kubernetes.remembered import Remembered
 from breakglass_kubernetes.scope import Scope
 from breakglass_kubernetes.words import some
 
@@ -39,6 +40,7 @@ class SwitchedOff:
 
     switch: Switch
     cluster: Cluster
+    remembered: Remembered = field(default_factory=Remembered)
 
     @property
     def spec(self) -> ActionSpec:
@@ -47,7 +49,9 @@ class SwitchedOff:
 
     def observe(self, resource: Resource) -> State:
         """Return every thing with its switch as it is. Raises ProviderError."""
-        things, failed = self.switch.find(self.cluster, Scope.of(resource))
+        found, failed = self.switch.find(self.cluster, Scope.of(resource))
+        things, lost = self.remembered.also(self.cluster, resource.id, found)
+        failed += lost
         objects: dict[str, Json] = {}
         for thing in things:
             off = self.switch.off(thing.kind.name)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from breakglass.errors import Gone, ProviderError
@@ -17,6 +17,7 @@ from breakglass_kubernetes.kinds import Kind
 from breakglass_kubernetes.objects import Body
 from breakglass_kubernetes.ownership import Thing
 from breakglass_kubernetes.recreated import keep, kind_of, recreate
+from breakglass_kubernetes.remembered import Remembered
 from breakglass_kubernetes.scope import Scope
 from breakglass_kubernetes.words import some
 
@@ -40,6 +41,7 @@ class Removed:
 
     family: Family
     cluster: Cluster
+    remembered: Remembered = field(default_factory=Remembered)
 
     @property
     def spec(self) -> ActionSpec:
@@ -48,7 +50,9 @@ class Removed:
 
     def observe(self, resource: Resource) -> State:
         """Return every object that drives the agent. Raises ProviderError: nothing could be read."""
-        things, failed = find(self.cluster, self.family, Scope.of(resource))
+        found, failed = find(self.cluster, self.family, Scope.of(resource))
+        things, lost = self.remembered.also(self.cluster, resource.id, found)
+        failed += lost
         objects = {thing.key: keep(self.cluster, thing) for thing in things}
         return State(objects, complete=not failed, note="; ".join(failed)[:500])
 
