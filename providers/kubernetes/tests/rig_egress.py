@@ -37,9 +37,9 @@ def account(rig: Rig, name: str = "bot") -> None:
     rig.plane.call("POST", path, {"metadata": {"name": name}})
 
 
-def as_bot(rig: Rig) -> dict[str, Json]:
+def as_bot(rig: Rig) -> dict[str, Any]:
     """Return a reach that knows the agent's pods by their account alone."""
-    named: list[Json] = [f"{rig.namespace}/bot"]
+    named = [f"{rig.namespace}/bot"]
     return {"service_accounts": named, "accept_blast_radius": named}
 
 

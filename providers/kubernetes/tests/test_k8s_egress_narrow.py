@@ -15,6 +15,7 @@ from breakglass.model.resource import State
 from breakglass_kubernetes.kinds import NETWORK_POLICIES, PODS
 from breakglass_kubernetes.peers import MARK
 from breakglass_kubernetes.sandbox.process import ApiError
+from providers.kubernetes.tests.least_k8s import least
 from providers.kubernetes.tests.rig_egress import (
     DENY,
     EVERYWHERE,
@@ -249,6 +250,25 @@ def test_fifty_policies_are_narrowed_and_each_is_put_back(rig: Rig) -> None:
     assert len(no_keys(prior)) == 50
     assert {"restored"} == {*undo(action, target, prior).objects.values()}
     undo(denial, where, made)
+    assert {name: told(one) for name, one in policies(rig).items()} == before
+
+
+def test_an_executor_with_exactly_the_printed_rights_cuts_and_puts_back(rig: Rig) -> None:
+    """Need nothing beside what the actions declare."""
+    rig.pod()
+    rig.pod("neighbour", labels={"app": "web"})
+    allow(rig, "out", BOT)
+    allow(rig, "everybody", {})
+    before = {name: told(one) for name, one in policies(rig).items()}
+    provider = least(rig, user=f"least-{rig.namespace}")
+    denial, where = step(provider, DENY)
+    action, target = step(provider, NARROW)
+
+    made, _ = close(denial, where)
+    prior, _ = close(action, target)
+    undo(action, target, prior)
+    undo(denial, where, made)
+
     assert {name: told(one) for name, one in policies(rig).items()} == before
 
 

@@ -42,6 +42,8 @@ SPEC = ActionSpec(
             (
                 *READS,
                 "create networkpolicies.networking.k8s.io",
+                "list adminnetworkpolicies.policy.networking.k8s.io",
+                "list clusternetworkpolicies.policy.networking.k8s.io",
                 "list networkpolicies.networking.k8s.io",
                 "patch pods",
                 "update networkpolicies.networking.k8s.io",

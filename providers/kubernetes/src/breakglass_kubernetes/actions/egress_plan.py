@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from breakglass.canon import Json
-from breakglass.errors import Gone, ProviderError
+from breakglass.errors import ProviderError
 from breakglass.model.action import Grade, Verdict
 from breakglass.model.plan import Door, DoorKind, NotTouched
 from breakglass.provider import Proposal, Proposed, ProposedDoor, WaitFor
@@ -22,7 +22,7 @@ from breakglass_kubernetes.actions import (
 from breakglass_kubernetes.cluster import Cluster
 from breakglass_kubernetes.cni import Enforces, Network
 from breakglass_kubernetes.found import Found
-from breakglass_kubernetes.kinds import NAMESPACES, Kind
+from breakglass_kubernetes.kinds import NAMESPACES
 from breakglass_kubernetes.objects import Body, bodies, labels_of, name_of, part, text
 from breakglass_kubernetes.scope import target
 
@@ -32,16 +32,8 @@ END_PODS = "end_pods"
 _DENY_WAIT_S = 5.0
 _LISTED = 5
 ADMIN_POLICIES = (
-    Kind(
-        "policy.networking.k8s.io", "v1alpha1", "adminnetworkpolicies", "AdminNetworkPolicy", namespaced=False
-    ),
-    Kind(
-        "policy.networking.k8s.io",
-        "v1alpha2",
-        "clusternetworkpolicies",
-        "ClusterNetworkPolicy",
-        namespaced=False,
-    ),
+    "adminnetworkpolicies.policy.networking.k8s.io",
+    "clusternetworkpolicies.policy.networking.k8s.io",
 )
 """Their rules are asked before any NetworkPolicy (network-policy-api documentation, "AdminNetworkPolicy")."""
 
@@ -71,10 +63,10 @@ def _steps(cluster: Cluster, found: Found, network: Network, more: dict[str, Jso
         (DENY, deny_egress.SPEC.name, "network of", enforced, ()),
         (NARROW, narrow_policies.SPEC.name, "policies that let through", enforced, (wait,)),
     ]
-    if serves(cluster, cilium_policies.CILIUM_POLICIES):
+    if cilium_policies.CILIUM_POLICIES.name in found.custom:
         name = cilium_policies.SPEC.name
         made.append(("cilium_deny", name, "network (Cilium) of", network.has("cilium"), ()))
-    if serves(cluster, calico_policies.CALICO_POLICIES):
+    if calico_policies.CALICO_POLICIES.name in found.custom:
         name = calico_policies.SPEC.name
         made.append(("calico_deny", name, "network (Calico) of", network.has("calico"), ()))
     agent, uid = found.scope.agent, cluster.settings.cluster_uid
@@ -90,15 +82,6 @@ def _steps(cluster: Cluster, found: Found, network: Network, more: dict[str, Jso
         )
         for key, action, words, proven, after in made
     ]
-
-
-def serves(cluster: Cluster, kind: Kind) -> bool:
-    """Return whether the cluster serves a kind (API concepts, "Discovery API"). Raises ProviderError."""
-    try:
-        found = cluster.ask("GET", f"/apis/{kind.group}/{kind.version}")
-    except Gone:
-        return False
-    return any(text(one, "name") == kind.plural for one in bodies(found, "resources"))
 
 
 def _mark(cluster: Cluster) -> str:
@@ -137,9 +120,9 @@ def _hosts(hosts: list[str]) -> list[ProposedDoor]:
 def _admin(cluster: Cluster, found: Found) -> list[ProposedDoor]:
     """Name what an administrator allowed above all NetworkPolicies, in the agent's namespaces."""
     doors: list[ProposedDoor] = []
-    for kind in ADMIN_POLICIES:
+    for kind in (found.custom[name] for name in ADMIN_POLICIES if name in found.custom):
         try:
-            policies = cluster.every(kind) if serves(cluster, kind) else []
+            policies = cluster.every(kind)
         except ProviderError as error:
             why = f"cannot be read ({error.what}), and would be asked before any NetworkPolicy"
             doors.append(_door(f"{kind.name} of the cluster", why, "look by hand"))
