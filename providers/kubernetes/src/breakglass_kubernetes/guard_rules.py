@@ -34,6 +34,8 @@ class Guard:
     """Workloads that were found, as ``deployments.apps/NS/NAME``."""
     custom: tuple[Kind, ...] = ()
     """Custom resources with a scale subresource."""
+    paths: tuple[tuple[str, ...], ...] = ()
+    """Where those say how many replicas they want, if not in ``spec.replicas``."""
 
     @property
     def accounts(self) -> tuple[str, ...]:
@@ -62,7 +64,7 @@ def variables(guard: Guard) -> Mapping[str, str]:
     names.add("keys", _keys(guard.custom))
     names.add("accounts", _accounts())
     _subjects(guard, names)
-    names.add("gains", _gains())
+    names.add("gains", _gains(guard))
     names.add("theirs", _theirs(guard, names))
     return names.texts
 
@@ -122,7 +124,9 @@ def _subjects(guard: Guard, names: Variables) -> None:
     """Add the subjects of a binding that are the agent's: an account may be named as a user, too."""
     bindings = ", ".join(map(quote, _SUBJECTS))
     names.add("bound", f"variables.res in [{bindings}] ? object.?subjects.orValue([]) : []")
-    space, prefix = "s.?namespace.orValue('')", quote(ACCOUNT_USER)
+    # An account without a namespace is one of the binding's own (seen on 1.36.2).
+    space = "(s.?namespace.orValue('') != '' ? s.namespace : variables.ns)"
+    prefix = quote(ACCOUNT_USER)
     account = (
         f"(s.kind == 'ServiceAccount' ? {space} + '/' + s.name : "
         f"s.kind == 'User' && s.name.startsWith({prefix}) ? "
@@ -152,23 +156,30 @@ def _bound(what: str) -> Callable[[str], str]:
     return lambda listed: f"variables.bound.filter(s, {what} in {listed})"
 
 
-def _gains() -> str:
+def _grows(path: tuple[str, ...]) -> str:
+    """Return whether a custom resource wants more of what its definition calls replicas."""
+    steps = "".join(f"[?{quote(one)}]" for one in path)
+    return f"object{steps}.orValue(1) > oldObject{steps}.orValue(1)"
+
+
+def _gains(guard: Guard) -> str:
     """Return what is true of a request that brings something to life, or gives a right."""
     same = "object.?spec.?{0}.orValue({1}) != oldObject.?spec.?{0}.orValue({1})"
     more = "object.?spec.?{0}.orValue({1}) > oldObject.?spec.?{0}.orValue({1})"
-    woken = "oldObject.?spec.?{0}.orValue(false) && !object.?spec.?{0}.orValue(false)"
-    live = "object.?spec.?replicas.orValue(1) > 0 && !object.?spec.?suspend.orValue(false)"
+    woken = "oldObject.?spec.?{0}.orValue(false) == true && object.?spec.?{0}.orValue(false) != true"
+    live = "object.?spec.?replicas.orValue(1) > 0 && object.?spec.?suspend.orValue(false) != true"
     changed = either(
         (
             same.format("template", "{}"),
             same.format("jobTemplate", "{}"),
             same.format("schedule", "''"),
             same.format("workloadRef", "{}"),
-            more.format("parallelism", "1"),
-            more.format("completions", "1"),
+            f"variables.res == 'jobs.batch' && {more.format('parallelism', '1')}",
+            f"variables.res == 'jobs.batch' && {more.format('completions', '1')}",
             woken.format("paused"),
             woken.format("suspend"),
             more.format("replicas", "1"),
+            *(_grows(path) for path in dict.fromkeys(guard.paths)),
         )
     )
     account = f"?metadata.?annotations[?{quote(_OF_ACCOUNT)}]"

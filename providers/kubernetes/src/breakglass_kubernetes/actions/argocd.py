@@ -56,15 +56,13 @@ SPEC = ActionSpec(
     undo="automated sync as it was, owned by whoever owned it; a sync that was ended is not started again",
     settle_s=5.0,
     best_grade=Grade.READ_BACK,
-    example="no spec.syncPolicy.automated, and skip-reconcile, on applications.argoproj.io argocd/support-bot",
+    example="spec.syncPolicy.automated gone from applications.argoproj.io argocd/support-bot",
     sources=(
         Source("summary", Authority.VENDOR_TEXT, 'Argo CD documentation, "Automated Sync Policy"'),
         Source("summary", Authority.VENDOR_TEXT, 'Argo CD documentation, "Skip Application Reconcile"'),
         Source("summary", Authority.VENDOR_TEXT, 'Argo CD documentation, "argocd app terminate-op"'),
         Source("undo", Authority.REAL_SYSTEM, "kube-apiserver 1.36.2; no Argo CD controller ran"),
-        Source(
-            "settle", Authority.UNVERIFIED, "the controller watches Applications; no figure is documented"
-        ),
+        Source("settle", Authority.UNVERIFIED, "it watches Applications; no figure is documented"),
     ),
 )
 
@@ -94,8 +92,9 @@ class PauseApplications:
             }
         return State(found)
 
-    def apply(self, resource: Resource, before: State, token: str) -> None:  # noqa: ARG002 - the API takes none
+    def apply(self, resource: Resource, before: State, token: str) -> None:
         """End what runs, then switch off what would start it again."""
+        del resource, token
         self._cluster.each([one for one in before.objects.values() if isinstance(one, dict)], self._pause)
 
     def _pause(self, seen: dict[str, Any]) -> None:
@@ -122,8 +121,9 @@ class PauseApplications:
             return Judgement(Verdict.UNKNOWN, f"Argo CD was told to end a sync, and has not: {some(ending)}")
         return Judgement(Verdict.CONTAINED, f"{len(state.objects)} Applications sync nothing any more")
 
-    def revert(self, resource: Resource, before: State, now: State) -> Reversal:  # noqa: ARG002 - read anew
+    def revert(self, resource: Resource, before: State, now: State) -> Reversal:
         """Put automated sync back where the stop took it away."""
+        del resource, now
         outcomes: dict[str, Outcome] = {}
 
         def back(item: tuple[str, Json]) -> None:
@@ -160,7 +160,7 @@ class PauseApplications:
         return Outcome.RESTORED if restored and skipped is Outcome.ALREADY else skipped
 
     def _sync_again(self, seen: dict[str, Any]) -> bool:
-        """Put ``automated`` back with its owners; return whether that took a write. Raises Gone, Transient."""
+        """Put ``automated`` back with its owners; return whether that took a write."""
         body = self._same(seen)
         if not (_syncs(body) or has(body, _SKIP)):
             return False  # whoever took the mark away decided for themselves

@@ -47,7 +47,7 @@ def of_application(body: Body) -> tuple[Deployed, ...]:
 
 
 def of_kustomization(body: Body) -> tuple[Deployed, ...]:
-    """Return what a Kustomization deploys: ``NAMESPACE_NAME_GROUP_KIND`` (Flux documentation, "Inventory")."""
+    """Return what a Kustomization deploys: ``NAMESPACE_NAME_GROUP_KIND`` (Flux: "Inventory")."""
     found = (text(one, "id").split("_") for one in bodies(body, "status", "inventory", "entries"))
     return tuple(_deployed(one[2], one[3], one[0], one[1]) for one in found if len(one) == _INVENTORY_PARTS)
 

@@ -27,6 +27,7 @@ def more_for(cluster: Cluster, found: Found) -> dict[str, Json]:
         "group": group if usable else "",
         "also": [one for one in scope.shared if one in accepted],
         "names": [*sorted(thing.key for thing in found.held.roots if thing.kind.name != "pods")],
+        "paths": [[*path] for path in found.scale_paths.values() if path != ("spec", "replicas")],
         "custom": [[one.group, one.version, one.plural, one.kind] for one in found.scalable],
     }
 
@@ -35,13 +36,18 @@ def guard_of(resource: Resource) -> Guard:
     """Read it from a signed target."""
     scope = Scope.of(resource)
     more = scope.more
-    custom = more.get("custom")
+    custom, paths = more.get("custom"), more.get("paths")
     return Guard(
         scope=scope,
         user=_text(more, "user"),
         group=_text(more, "group"),
         also=_texts(more, "also"),
         names=_texts(more, "names"),
+        paths=tuple(
+            tuple(str(part) for part in one)
+            for one in (paths if isinstance(paths, list) else ())
+            if isinstance(one, list)
+        ),
         custom=tuple(_kind(one) for one in (custom if isinstance(custom, list) else ())),
     )
 

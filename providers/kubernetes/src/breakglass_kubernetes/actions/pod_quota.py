@@ -20,8 +20,7 @@ from breakglass.model.action import (
     Verdict,
 )
 from breakglass.model.resource import Resource, State
-from breakglass.provider import Outcome, Proposal, Proposed, Reversal, WaitFor
-from breakglass_kubernetes.actions.guard_layers import LAYERS
+from breakglass.provider import Outcome, Proposal, Proposed, Reversal
 from breakglass_kubernetes.actions.own_names import labels_for, name_for, seen
 from breakglass_kubernetes.actions.relaunch_probe import pod
 from breakglass_kubernetes.cluster import Cluster
@@ -206,8 +205,7 @@ def propose(cluster: Cluster, found: Found) -> Proposed:
         return Proposed()
     label = f"pod quota of {found.scope.agent}"
     goal = target(found.scope, cluster.settings.cluster_uid, label)
-    after = tuple(WaitFor(key, 0.0) for key in LAYERS)
-    return Proposed((Proposal(key=KEY, action=NAME, target=goal, after=after),))
+    return Proposed((Proposal(key=KEY, action=NAME, target=goal),))
 
 
 ACTION_CLASSES = (ZeroPods,)

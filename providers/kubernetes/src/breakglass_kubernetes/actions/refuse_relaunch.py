@@ -24,8 +24,7 @@ from breakglass.model.action import (
 )
 from breakglass.model.plan import NotTouched
 from breakglass.model.resource import Resource, State
-from breakglass.provider import Outcome, Proposal, Proposed, Reversal, WaitFor
-from breakglass_kubernetes.actions.guard_layers import LAYERS
+from breakglass.provider import Outcome, Proposal, Proposed, Reversal
 from breakglass_kubernetes.actions.guard_target import guard_of, more_for
 from breakglass_kubernetes.actions.own_names import labels_for, name_for, seen
 from breakglass_kubernetes.actions.relaunch_probe import still_refused, try_it
@@ -202,8 +201,6 @@ def propose(cluster: Cluster, found: Found) -> Proposed:
                     f"admission of {found.scope.agent}",
                     **more_for(cluster, found),
                 ),
-                # It starts at once: the wait is for the restore, where it is taken away before these.
-                after=tuple(WaitFor(key, 0.0) for key in LAYERS),
                 affects=tuple(
                     f"{other} (runs as {account})"
                     for account, others in found.sharers.items()
