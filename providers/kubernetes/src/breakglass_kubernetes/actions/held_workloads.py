@@ -7,6 +7,7 @@ label that is taken away meanwhile hides nothing.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -53,6 +54,12 @@ class Mine:
     """uids of what was the agent's at any look of this run, by target."""
 
     seen: dict[str, set[str]] = field(default_factory=dict)
+    counted: Counter[str] = field(default_factory=Counter)
+
+    def count(self, uid: str) -> int:
+        """Count one more look at something, and return how many there were."""
+        self.counted[uid] += 1
+        return self.counted[uid]
 
     def held(self, target: Resource, scope: Scope, things: Iterable[Thing]) -> Held:
         """Return what is the agent's of these by now, or was before in this run."""

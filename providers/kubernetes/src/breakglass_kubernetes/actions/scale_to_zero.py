@@ -28,6 +28,8 @@ from breakglass_kubernetes.scope import Scope, target
 
 SCALED = (DEPLOYMENTS, STATEFUL_SETS, REPLICA_SETS, REPLICATION_CONTROLLERS)
 REPLICAS: Path = ("spec", "replicas")
+PATIENT_LOOKS = 4
+"""So many looks (two a round) a ReplicaSet is left to the Deployment that it claims."""
 LOGS = "logs and file systems of the pods that end"
 SPEC = ActionSpec(
     name="kubernetes.apps.scale_to_zero",
@@ -80,31 +82,42 @@ def look(cluster: Cluster, resource: Resource, mine: Mine) -> tuple[list[Cut], s
     custom, gone = custom_scale.read(cluster, scope.more.get(custom_scale.PARAM, []), scope.look_in)
     paths = {thing.uid: path for thing, path in custom}
     owned = mine.held(resource, scope, [thing for thing, _ in custom]).things
-    cuts = [_built_in(thing) for thing in held.roots]
-    cuts += [_built_in(thing) for thing in _claimed(held)]
+    cuts = [_built_in(thing, held) for thing in (*held.roots, *_claimed(held, mine))]
     cuts += [_custom(thing, paths[thing.uid]) for thing in owned]
     remark = f"no longer served, their objects are gone with them: {', '.join(gone)}" if gone else ""
     return cuts, remark
 
 
-def _claimed(held: Held) -> list[Thing]:
+def _claimed(held: Held, mine: Mine) -> list[Thing]:
     """Return ReplicaSets that stay up under a Deployment that is at zero: it does not scale them."""
     above = {thing.uid: thing.body for thing in held.of(DEPLOYMENTS)}
     roots = {thing.uid for thing in held.roots}
     found: list[Thing] = []
     for thing in held.of(REPLICA_SETS):
-        owner = above.get(text(controller_of(thing.body), "uid"))
+        owner = above.get(_owner(thing))
         if thing.uid in roots or owner is None:
             continue
-        # The Deployment controller writes its status after it scaled (seen on 1.36.2).
-        idle = value(owner, REPLICAS) == 0 and _acted(owner) and value(thing.body, REPLICAS) != 0
-        if idle or is_held(thing.body, {REPLICAS: 0}):
+        up = value(owner, REPLICAS) == 0 and value(thing.body, REPLICAS) != 0
+        looks = mine.count(thing.uid) if up else 0
+        # The controller writes the Deployment's status after it scaled (seen on 1.36.2); whoever rewrites
+        # the Deployment all the time keeps it from that, but not from scaling.
+        if (up and (_acted(owner) or looks > PATIENT_LOOKS)) or is_held(thing.body, {REPLICAS: 0}):
             found.append(thing)
     return found
 
 
-def _built_in(thing: Thing) -> Cut:
+def _owner(thing: Thing) -> str:
+    return text(controller_of(thing.body), "uid")
+
+
+def _built_in(thing: Thing, held: Held) -> Cut:
     body = thing.body
+    below = [one.body for one in held.of(REPLICA_SETS) if _owner(one) == thing.uid]
+    if thing.kind is DEPLOYMENTS and below:
+        # What its ReplicaSets say is nearer to the pods than its own status.
+        count = sum(_count(one) for one in below)
+        acted = _acted(body) or all(value(one, REPLICAS) == 0 for one in below)
+        return Cut(thing, {REPLICAS: 0}, _words(body, REPLICAS), count, acted)
     return Cut(thing, {REPLICAS: 0}, _words(body, REPLICAS), _count(body), _acted(body))
 
 
