@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from breakglass.canon import Json
 from breakglass.model.resource import Reach
 from breakglass_kubernetes import permissions
@@ -12,9 +14,9 @@ from providers.kubernetes.tests.rig_k8s import EXECUTOR, SELECTOR, Rig
 RBAC = "rbac.authorization.k8s.io"
 
 
-def bind(rig: Rig, user: str, purpose: str = permissions.BOTH, **settings: Json) -> None:
+def bind(rig: Rig, user: str, settings: Mapping[str, Json], purpose: str = permissions.BOTH) -> None:
     """Give `user` the printed role for an agent, under names of this test's own."""
-    (role,) = permissions.documents(purpose, [Reach("kubernetes", settings, "test")])
+    (role,) = permissions.documents(purpose, [Reach("kubernetes", dict(settings), "test")])
     name = f"{user}-{rig.namespace}"
     rig.make(CLUSTER_ROLES, name, {"rules": role["rules"]}, namespace="-")
     body = {
@@ -27,5 +29,5 @@ def bind(rig: Rig, user: str, purpose: str = permissions.BOTH, **settings: Json)
 def least(rig: Rig, *, user: str = EXECUTOR, **settings: Json) -> KubernetesProvider:
     """Connect as an executor that holds the printed role, and is in no group."""
     whole: dict[str, Json] = settings or {"namespace": rig.namespace, "selector": SELECTOR}
-    bind(rig, user, **whole)
+    bind(rig, user, whole)
     return rig.provider(user=user, groups=(), **whole)

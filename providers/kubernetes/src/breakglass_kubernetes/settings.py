@@ -19,6 +19,10 @@ _LOOPBACK = re.compile(r"127\.\d+\.\d+\.\d+|localhost|::1")
 _KINDS = re.compile(r"[a-z]+(\.[a-z0-9.-]+)?", re.ASCII)
 NOBODYS = frozenset({"default", "kube-system", "kube-public", "kube-node-lease"})
 """Namespaces that are never one agent's alone."""
+_OF_MANY = re.compile(r"kubectl.*|kube-.*|kubelet|helm|before-first-apply|breakglass", re.DOTALL)
+"""Field managers that many write as (Kubernetes documentation, "Server-Side Apply", "Managers")."""
+_EVERYBODYS = re.compile(r"system:(authenticated|unauthenticated|serviceaccounts(:.*)?)", re.DOTALL)
+_API_SERVICE = re.compile(r"v[0-9][a-z0-9]*\.[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +69,7 @@ class KubernetesSettings:
 def complaints(settings: Mapping[str, Json]) -> Sequence[str]:
     """Return everything that is wrong with an entry, each in words."""
     entry = KubernetesSettings.of(settings)
-    found = [*_wrong_server(entry), *_wrong_names(entry)]
+    found = [*_wrong_server(entry), *_wrong_names(entry), *_wrong_identities(entry)]
     if entry.text("kubeconfig") and entry.text("credential"):
         found.append("kubeconfig and credential: name one of them")
     try:
@@ -94,8 +98,10 @@ def _wrong_server(entry: KubernetesSettings) -> list[str]:
         good = (
             address.scheme == "https"
             and bool(address.hostname)
-            and not address.query
-            and not address.username
+            and not (address.query or address.fragment or address.username)
+            and address.port != 0
+            and entry.server.isascii()
+            and entry.server.isprintable()
         )
         loopback = _LOOPBACK.fullmatch(address.hostname or "") is not None
     except ValueError:
@@ -139,6 +145,16 @@ def _wrong_names(entry: KubernetesSettings) -> list[str]:
         for one in entry.texts("deployers")
         if one.partition(":")[0] not in {"argocd", "flux"} or not _is_pair(one.partition(":")[2])
     ]
+    found += [
+        f"api_services: {one[:200]!r} is not VERSION.GROUP"
+        for one in entry.texts("api_services")
+        if _API_SERVICE.fullmatch(one) is None
+    ]
+    return found
+
+
+def _wrong_identities(entry: KubernetesSettings) -> list[str]:
+    found: list[str] = []
     for key in ("users", "groups", "field_managers", "break_glass_group", "as"):
         value = entry.values.get(key)
         listed = value if isinstance(value, list) else [value] if value is not None else []
@@ -148,11 +164,37 @@ def _wrong_names(entry: KubernetesSettings) -> list[str]:
             if isinstance(one, str) and not (one and one.isprintable())
         ]
     found += [
-        f"users: {one[:200]!r} is the cluster's own: it cannot be an agent's alone"
-        for one in (*entry.texts("users"), *entry.texts("groups"))
-        if one.startswith("system:") and not one.startswith("system:serviceaccounts:")
+        f"{key}: {one[:200]!r} is the cluster's own: it cannot be an agent's alone"
+        for key in ("users", "groups")
+        for one in entry.texts(key)
+        if one.startswith("system:") and not _is_home(key, one)
     ]
+    found += [
+        f"users: {one[:200]!r} is a service account: name it in service_accounts as NAMESPACE/NAME"
+        for one in entry.texts("users")
+        if one.startswith("system:serviceaccount:")
+    ]
+    found += [
+        f"field_managers: {one[:200]!r} is the cluster's own, or many write as it"
+        for one in entry.texts("field_managers")
+        if _OF_MANY.fullmatch(one)
+    ]
+    group = entry.text("break_glass_group")
+    if _EVERYBODYS.fullmatch(group) or group in entry.texts("groups"):
+        found.append(f"break_glass_group: the agent is in {group[:200]!r}: the guards would let it through")
+    if (path := entry.text("audit_log")) and not (path.startswith("/") and path.isprintable()):
+        found.append("audit_log is not an absolute path")
     return found
+
+
+def _is_home(key: str, name: str) -> bool:
+    """Return whether it is the group of all accounts of a namespace that can be an agent's."""
+    namespace = name.removeprefix("system:serviceaccounts:")
+    return key == "groups" and namespace != name and _is_own(namespace)
+
+
+def _is_own(namespace: str) -> bool:
+    return namespace not in NOBODYS and _NAMESPACE.fullmatch(namespace) is not None
 
 
 def _is_pair(text: str) -> bool:
