@@ -145,6 +145,23 @@ def test_what_an_administrator_allows_above_all_policies_is_named(rig: Rig) -> N
     }
 
 
+def test_a_calico_policy_of_another_tier_that_allows_is_named(rig: Rig) -> None:
+    """Name what may be asked before ours; an ordinary one, and one that only denies, is not."""
+    rig.pod()
+    for name, spec in (
+        ("platform.out", {"tier": "platform", "egress": [{"action": "Allow"}]}),
+        ("ordinary", {"order": 10, "egress": [{"action": "Allow"}]}),
+        ("lower", {"order": -2_000_000, "egress": [{"action": "Allow"}]}),
+        ("denies", {"tier": "platform", "egress": [{"action": "Deny"}]}),
+    ):
+        rig.make(CALICO_POLICIES, name, {"spec": {"selector": "all()", **spec}})
+
+    doors = {one.door.name: one.closed_by for one in rig.provider().discover().doors}
+
+    kind = f"networkpolicies.crd.projectcalico.org/{rig.namespace}"
+    assert doors[f"{kind}/lower, {kind}/platform.out"] == ("end_pods",)
+
+
 def test_a_custom_resource_that_vanishes_during_the_stop_is_unknown_and_undone_by_nothing(rig: Rig) -> None:
     """Say that the cluster does not serve it any more; the other steps go on."""
     rig.pod()

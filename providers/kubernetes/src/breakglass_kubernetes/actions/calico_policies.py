@@ -29,6 +29,7 @@ SPEC = ActionSpec(
             (
                 *READS,
                 "create networkpolicies.crd.projectcalico.org",
+                "list globalnetworkpolicies.crd.projectcalico.org",
                 "list networkpolicies.crd.projectcalico.org",
                 "patch pods",
                 "update networkpolicies.crd.projectcalico.org",

@@ -16,7 +16,7 @@ from breakglass_kubernetes.cluster import Cluster
 from breakglass_kubernetes.kinds import NETWORK_POLICIES
 
 READS = (
-    "get namespaces",
+    "list namespaces",
     "list cronjobs.batch",
     "list daemonsets.apps",
     "list deployments.apps",

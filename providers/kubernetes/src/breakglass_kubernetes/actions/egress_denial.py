@@ -16,7 +16,7 @@ from breakglass_kubernetes.actions import egress_put_back as back
 from breakglass_kubernetes.actions.egress_wanted import Wanted, wanted
 from breakglass_kubernetes.cluster import Cluster
 from breakglass_kubernetes.kinds import NAMESPACES, Kind
-from breakglass_kubernetes.objects import Body, items, labels_of, part, text, uid_of
+from breakglass_kubernetes.objects import Body, items, labels_of, name_of, part, text, uid_of
 from breakglass_kubernetes.scope import Scope
 
 INCIDENT_LABEL = "breakglass.dev/incident"
@@ -57,8 +57,10 @@ class Denial:
             }
         except Gone:
             return State({**objects, _UNSERVED: {"kind": kind.name}})
+        absent = any(kind.key(one.namespace, one.name) not in there for one in denials.policies)
+        live = frozenset(name_of(body) for body in self._cluster.every(NAMESPACES)) if absent else frozenset()
         for one in denials.policies:
-            objects[kind.key(one.namespace, one.name)] = self._seen(one, there)
+            objects[kind.key(one.namespace, one.name)] = self._seen(one, there, live)
         hosts = [thing.key for thing in found.mine if peers.on_host_network(thing)]
         if hosts and resource.params.get("host_network") is not True:
             objects[_HOST] = {"things": [*hosts[:_LISTED]]}
@@ -89,14 +91,17 @@ class Denial:
         """Create or correct each policy, and mark the pods that need it. Raises ProviderError."""
         if _UNSERVED in before.objects:
             raise Transient(f"{self._language.kind.name} is not served", where=self._cluster.where)
-        back.mark_pods(self._cluster, before.objects, _mark(resource))
         open_ones = [
             one
             for one in before.objects.values()
             if isinstance(one, Mapping) and "wanted" in one and _wrong(one)
         ]
         label = {INCIDENT_LABEL: str(resource.params.get("incident", ""))}
-        self._cluster.each(open_ones, lambda one: self._write(one, label))
+        try:
+            self._cluster.each(open_ones, lambda one: self._write(one, label))
+        finally:
+            # Whatever was refused: nothing of this waits for anything of that.
+            back.mark_pods(self._cluster, before.objects, _mark(resource))
         if not open_ones and _HOST in before.objects:
             raise Transient("no policy reaches what is on its node's network", where=self._cluster.where)
 
@@ -119,7 +124,7 @@ class Denial:
         """Return None: whether packets are dropped can only be seen inside of the agent's pod."""
         return None
 
-    def _seen(self, one: Wanted, there: Mapping[str, Body]) -> dict[str, Json]:
+    def _seen(self, one: Wanted, there: Mapping[str, Body], live: frozenset[str]) -> dict[str, Json]:
         kind = self._language.kind
         spec: Any = dict(self._language.spec_of(one.selector))
         shown: dict[str, Json] = {"namespace": one.namespace, "name": one.name, "wanted": spec}
@@ -128,7 +133,7 @@ class Denial:
             return {**shown, **back.prior(body), "version": text(body, "metadata", "resourceVersion")} | (
                 {"deleting": True} if text(body, "metadata", "deletionTimestamp") else {}
             )
-        if self._cluster.maybe(NAMESPACES, "", one.namespace) is None:
+        if one.namespace not in live:
             shown["gone"] = True
         return {**shown, "absent": True}
 

@@ -47,7 +47,7 @@ SPEC = ActionSpec(
     permissions=tuple(
         sorted(
             (
-                *(one for one in READS if one != "get namespaces"),
+                *(one for one in READS if one != "list namespaces"),
                 "list networkpolicies.networking.k8s.io",
                 "patch pods",
                 "update networkpolicies.networking.k8s.io",
@@ -98,14 +98,16 @@ class NarrowPolicies:
         found = peers.look(self._cluster, scope)
         own = {(one.namespace, one.name) for one in wanted(scope, mark, found).policies}
         policies = self._cluster.list_in(NETWORK_POLICIES, scope.look_in)
+        beside: dict[str, list[Body]] = {}
+        for body in policies:
+            beside.setdefault(namespace_of(body), []).append(body)
         objects: dict[str, Json] = {}
         for body in policies:
             namespace = namespace_of(body)
             # Ours are kept as they must be by the step that made them.
             if (namespace, name_of(body)) in own or not narrowing.lets_through(part(body, "spec")):
                 continue
-            others = [one for one in policies if namespace_of(one) == namespace]
-            objects |= _seen(scope, mark, found, body, others)
+            objects |= _seen(scope, mark, found, body, beside[namespace])
         return State(objects)
 
     def judge(self, resource: Resource, state: State) -> Judgement:
@@ -120,10 +122,13 @@ class NarrowPolicies:
 
     def apply(self, resource: Resource, before: State, token: str) -> None:  # noqa: ARG002 - the API takes no token
         """Mark pods where that is needed, then narrow each policy. Raises ProviderError: some failed."""
-        back.mark_pods(self._cluster, before.objects, _mark(resource))
         policies = [one for one in before.objects.values() if isinstance(one, Mapping) and "spec" in one]
         ready = [one for one in policies if one["ready"] is True]
-        self._cluster.each(ready, self._narrow)
+        try:
+            back.mark_pods(self._cluster, before.objects, _mark(resource))
+        finally:
+            # A pod without its mark stays selected: nothing is lost by narrowing all the same.
+            self._cluster.each(ready, self._narrow)
         if len(ready) < len(policies):
             raise Transient("waits until a policy denies the agent's pods", where=self._cluster.where)
 
