@@ -78,7 +78,7 @@ def test_a_definition_that_vanishes_takes_its_objects_with_it(rig: Rig) -> None:
     for name in ("scaledobjects.keda.sh", "scaledjobs.keda.sh"):
         rig.plane.call("DELETE", CUSTOM_RESOURCES.path("", name))
     until = time.monotonic() + 30
-    while custom_kinds(provider.cluster, ("keda.sh",)) and time.monotonic() < until:
+    while OBJECTS.name in custom_kinds(provider.cluster, ("keda.sh",)) and time.monotonic() < until:
         time.sleep(0.1)
     _, state = close(action, step.target, rounds=20)
 

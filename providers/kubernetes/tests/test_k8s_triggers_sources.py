@@ -208,7 +208,9 @@ def test_a_definition_that_vanishes_is_contained_and_has_drifted_at_the_restore(
 
 def test_addresses_and_references_are_the_agents_by_name_and_namespace() -> None:
     """A bare name means the same namespace; a name that only begins like it is another's."""
-    named = Destinations(frozenset({"own"}), frozenset({("Service", "bots", "worker")}))
+    named = Destinations(
+        frozenset({"own"}), frozenset({"own", "bots"}), lambda: frozenset({("Service", "bots", "worker")})
+    )
 
     assert named.address("http://worker.bots.svc.cluster.local:8080/x", "elsewhere")
     assert named.address("worker:80", "bots")

@@ -6,8 +6,9 @@ References: Knative Eventing API, "Destination" (``ref``, ``uri``). Addresses: K
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from urllib.parse import urlsplit
 
 from breakglass_kubernetes.cluster import Cluster
@@ -26,14 +27,21 @@ class Destinations:
 
     own: frozenset[str]
     """Namespaces in which everything is the agent's."""
-    named: frozenset[_Name]
-    """(kind, namespace, name)."""
+    homes: frozenset[str]
+    """Namespaces in which anything of the agent's can be; what lies elsewhere needs no look."""
+    names: Callable[[], frozenset[_Name]]
+    """Returns (kind, namespace, name) of each; raises ProviderError: they could not be read."""
+
+    def has(self, kind: str, namespace: str, name: str) -> bool:
+        """Return whether something is the agent's, by its name."""
+        if not name or namespace not in self.homes:
+            return False
+        return namespace in self.own or (kind, namespace, name) in self.names()
 
     def ref(self, ref: Body, namespace: str) -> bool:
         """Return whether a reference in an object of `namespace` names something of the agent's."""
         where = text(ref, "namespace") or namespace
-        name = text(ref, "name")
-        return bool(name) and (where in self.own or (text(ref, "kind"), where, name) in self.named)
+        return self.has(text(ref, "kind"), where, text(ref, "name"))
 
     def address(self, url: str, namespace: str) -> bool:
         """Return whether a URL in an object of `namespace` leads to a Service of the agent's."""
@@ -42,8 +50,7 @@ class Destinations:
         except ValueError:
             return False
         name, _, rest = host.partition(".")
-        where = rest.partition(".")[0] or namespace
-        return bool(name) and (where in self.own or ("Service", where, name) in self.named)
+        return self.has("Service", rest.partition(".")[0] or namespace, name)
 
     def destination(self, body: Body, namespace: str) -> bool:
         """Return whether a Knative Destination is the agent's: by ``ref``, or by ``uri`` without one."""
@@ -52,11 +59,10 @@ class Destinations:
 
     def service(self, ref: Body) -> bool:
         """Return whether a webhook's or an APIService's ``service`` is the agent's."""
-        where, name = text(ref, "namespace"), text(ref, "name")
-        return bool(name) and (where in self.own or ("Service", where, name) in self.named)
+        return self.has("Service", text(ref, "namespace"), text(ref, "name"))
 
 
-def destinations(scope: Scope, held: Held, services: Iterable[Thing]) -> Destinations:
+def names(scope: Scope, held: Held, services: Iterable[Thing]) -> frozenset[_Name]:
     """Join what the agent holds: workloads, and Services that are its own or lead to its pods."""
     named = {(thing.body.get("kind", thing.kind.kind), thing.namespace, thing.name) for thing in held.things}
     behind = [(thing.namespace, labels) for thing in held.things for labels in _labels(thing.body)]
@@ -65,15 +71,19 @@ def destinations(scope: Scope, held: Held, services: Iterable[Thing]) -> Destina
         for one in services
         if scope.owns(one.kind, one.body) or _leads_to(one.body, behind)
     }
-    return Destinations(frozenset(scope.own), frozenset(named))
+    return frozenset(named)
 
 
 def read_destinations(cluster: Cluster, scope: Scope, custom: Mapping[str, Kind]) -> Destinations:
-    """Read them as they are now. Raises ProviderError: a listing failed."""
-    held = read(cluster, scope)
-    kinds = [SERVICES, *([custom[_SERVING]] if _SERVING in custom else [])]
-    services = [Thing(kind, body) for kind in kinds for body in cluster.list_in(kind, scope.look_in)]
-    return destinations(scope, held, services)
+    """Return them; they are read once, when something in one of the agent's namespaces is asked for."""
+
+    @cache
+    def load() -> frozenset[_Name]:
+        kinds = [SERVICES, *([custom[_SERVING]] if _SERVING in custom else [])]
+        services = [Thing(kind, body) for kind in kinds for body in cluster.list_in(kind, scope.look_in)]
+        return names(scope, read(cluster, scope), services)
+
+    return Destinations(frozenset(scope.own), frozenset(scope.look_in), load)
 
 
 _SERVING = "services.serving.knative.dev"

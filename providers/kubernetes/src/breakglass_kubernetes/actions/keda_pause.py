@@ -86,8 +86,6 @@ def _find(cluster: Cluster, scope: Scope) -> tuple[list[Thing], list[str]]:
     custom = custom_kinds(cluster, ("keda.sh",))
     kinds = tuple(custom[name] for name in _OFF if name in custom)
     things, failed = listed(cluster, kinds, scope.look_in)
-    if not things:
-        return [], failed
     named = read_destinations(cluster, scope, {})
     return [one for one in things if scales(scope, named, one)], failed
 

@@ -42,6 +42,11 @@ _KINDS = (
     "apiserversources.sources.knative.dev",
     "containersources.sources.knative.dev",
     "sinkbindings.sources.knative.dev",
+    "kafkasources.sources.knative.dev",
+    "rabbitmqsources.sources.knative.dev",
+    "redisstreamsources.sources.knative.dev",
+    "githubsources.sources.knative.dev",
+    "integrationsources.sources.knative.dev",
 )
 
 SPEC = ActionSpec(

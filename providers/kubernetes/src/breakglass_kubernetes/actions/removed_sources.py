@@ -123,7 +123,5 @@ def find(cluster: Cluster, family: Family, scope: Scope) -> tuple[list[Thing], l
             continue
         except ProviderError as error:
             failed.append(f"{kind.name}: {error.what}")
-    if not candidates:
-        return [], failed
     named = read_destinations(cluster, scope, custom)
     return [one for one in candidates if family.drives(scope, named, one.kind, one.body)], failed

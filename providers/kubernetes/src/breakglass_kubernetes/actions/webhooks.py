@@ -28,7 +28,7 @@ from breakglass.provider import Outcome, Proposal, Proposed, Reversal, WaitFor
 from breakglass_kubernetes.actions.held_switch import listed
 from breakglass_kubernetes.actions.webhook_entries import cut_of, cut_out, is_back, put_back
 from breakglass_kubernetes.cluster import JSON_PATCH, Cluster
-from breakglass_kubernetes.destinations import Destinations, read_destinations
+from breakglass_kubernetes.destinations import read_destinations
 from breakglass_kubernetes.found import Found
 from breakglass_kubernetes.held_fields import record, return_ownership
 from breakglass_kubernetes.kinds import MUTATING_WEBHOOKS, VALIDATING_WEBHOOKS, Kind
@@ -175,7 +175,7 @@ def _find(cluster: Cluster, scope: Scope) -> tuple[list[tuple[Thing, tuple[str, 
     """Return the configurations with the names of the agent's entries, and which listings failed."""
     things, failed = listed(cluster, tuple(_KINDS.values()), ("",))
     armed = [thing for thing in things if bodies(thing.body, "webhooks")]
-    named = read_destinations(cluster, scope, {}) if armed else Destinations(frozenset(), frozenset())
+    named = read_destinations(cluster, scope, {})
     words = scope.more.get(_LISTED)
     whole = {(_KINDS[word.partition("/")[0]].plural, word.partition("/")[2]) for word in _texts(words)}
     found = [
