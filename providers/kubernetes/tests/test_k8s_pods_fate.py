@@ -190,7 +190,7 @@ def pod(
 
 
 ENDED = {"terminated": {"exitCode": 0}}
-RUNS = {"running": {}}
+RUNS: dict[str, Any] = {"running": {}}
 WAITS = {"waiting": {"reason": "ContainerCreating"}}
 COLLECTED = [{"type": "DisruptionTarget", "status": "True", "reason": "DeletionByPodGC"}]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from breakglass.canon import Json
 from breakglass.clock import SystemClock
 from breakglass.model.action import Verdict
 from breakglass.model.resource import Resource
@@ -133,7 +134,7 @@ def scale_step(rig: Rig) -> tuple[Action, Resource]:
     """Return the action over Rollouts, too."""
     provider = rig.provider()
     scope = Scope(agent=AGENT, namespaces=(rig.namespace,), selector=SELECTOR)
-    more = {"scalable": params_of([ROLLOUTS]), "cluster": dict(provider.pin)}
+    more: dict[str, Json] = {"scalable": params_of([ROLLOUTS]), "cluster": dict(provider.pin)}
     made = target(scope, rig.plane.cluster_uid, "workloads of the test", **more)
     return provider.actions[SCALE], made
 
