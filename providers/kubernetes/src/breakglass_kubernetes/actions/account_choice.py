@@ -71,7 +71,7 @@ def choose(cluster: Cluster, found: Found) -> tuple[Choice, Proposed]:
     spared: list[str] = []
     said = Proposed()
     for account in everyone:
-        if account == mine:
+        if account == mine or account in scope.executors:
             said = said.plus(_own_branch(f"service account {account}"))
         elif (others := _sharers(found, account)) and account not in accepted:
             said = said.plus(_shared(account, others))
@@ -90,8 +90,8 @@ def choose(cluster: Cluster, found: Found) -> tuple[Choice, Proposed]:
         users=tuple(one for one in scope.users if one != found.user),
         groups=tuple(one for one in scope.groups if one not in found.user_groups),
     )
-    if mine and mine not in spared:
-        spared.append(mine)
+    # Nor one that appears in these namespaces only after this look.
+    spared += [one for one in (mine, *scope.executors) if one and one not in spared]
     affects = tuple(
         dict.fromkeys(f"{other} (runs as {account})" for account in cut for other in _sharers(found, account))
     )

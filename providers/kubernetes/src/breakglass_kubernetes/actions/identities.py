@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 from breakglass.provider import Proposed
-from breakglass_kubernetes.actions import bindings, group_bindings, service_accounts, token_secrets
+from breakglass_kubernetes.actions import (
+    bindings,
+    certificates,
+    group_bindings,
+    minting,
+    mounted_secrets,
+    service_accounts,
+    token_secrets,
+)
 from breakglass_kubernetes.actions.account_choice import choose
 from breakglass_kubernetes.cluster import Cluster
 from breakglass_kubernetes.found import Found
 from breakglass_kubernetes.rbac import read
+from breakglass_kubernetes.subjects import everybody
 
 
 def propose(cluster: Cluster, found: Found) -> Proposed:
@@ -23,6 +32,9 @@ def propose(cluster: Cluster, found: Found) -> Proposed:
         .plus(group_bindings.proposed(cluster, found, choice, rbac, service_accounts.KEY))
         .plus(token_secrets.proposed(cluster, choice))
         .plus(service_accounts.proposed(cluster, choice, after=token_secrets.KEY))
+        .plus(minting.proposed(cluster, choice.scope, rbac, everybody(choice.accounts, choice.scope)))
+        .plus(certificates.proposed(cluster, choice, rbac))
+        .plus(mounted_secrets.proposed(cluster, found, choice))
         .plus(said)
     )
 

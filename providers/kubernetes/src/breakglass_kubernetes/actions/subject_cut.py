@@ -133,19 +133,21 @@ def _put_back(cluster: Cluster, kind: Kind, was: Body, may_be_away: IsCut) -> Ou
 
 
 def merged(was: Body, now: Sequence[Body], may_be_away: IsCut) -> list[Body] | None:
-    """Return the subjects as they were; None: somebody changed others of them since."""
-    subjects, cut, namespace = bodies(was, "subjects"), set(was["cut"]), str(was["namespace"])
-    away = {
-        n for n, one in enumerate(subjects) if n not in cut and may_be_away(one, namespace) and one not in now
-    }
-    whole = [one for n, one in enumerate(subjects) if n not in away]
-    left = [one for n, one in enumerate(subjects) if n not in away and n not in cut]
-    if list(now) == whole or list(now) == left:
-        return whole
-    # Another step's subjects that were back already when this one was read are no change of a stranger's.
-    others = [one for one in now if one not in subjects and may_be_away(one, namespace)]
-    rest = [one for one in now if one not in others]
-    return [*whole, *others] if rest in (left, whole) else None
+    """Return the subjects with those of the stop at their places; None: somebody changed others since.
+
+    Another step of the stop may have taken some of its own out, or have put them back already.
+    """
+    subjects, namespace = bodies(was, "subjects"), str(was["namespace"])
+    cut = [subjects[n] for n in was["cut"]]
+    rest = [one for one in subjects if one not in cut and not may_be_away(one, namespace)]
+    if rest != [one for one in now if one not in cut and not may_be_away(one, namespace)]:
+        return None
+    found = list(now)
+    for n in reversed(was["cut"]):
+        if subjects[n] not in found:
+            after = (found.index(one) for one in subjects[n + 1 :] if one in found)
+            found.insert(next(after, len(found)), subjects[n])
+    return found
 
 
 def give_back(cluster: Cluster, kind: Kind, body: Body, owners: Sequence[Mapping[str, Any]]) -> None:
