@@ -57,5 +57,13 @@ CARD = Card(
     extra="kubernetes",
     cloud=_cloud,
     policy=_policy,
-    ignores=("KUBECONFIG", "KUBERNETES_SERVICE_HOST", "KUBERNETES_SERVICE_PORT", "POD_NAMESPACE"),
+    ignores=(
+        "KUBECONFIG",
+        "KUBERNETES_SERVICE_HOST",
+        "KUBERNETES_SERVICE_PORT",
+        "POD_NAMESPACE",
+        *(name for both in ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY") for name in (both, both.lower())),
+        "SSL_CERT_FILE",
+        "SSL_CERT_DIR",
+    ),
 )

@@ -21,7 +21,8 @@ T = TypeVar("T")
 MANAGER = "breakglass"
 """Our field manager (Kubernetes documentation, "Server-Side Apply")."""
 PAGE = 500
-_MAX_PAGES = 10_000
+_MAX_PAGES = 1_000
+"""Half a million objects; an API of somebody else's making may go on for ever."""
 WORKERS = 8
 APPLY = "application/apply-patch+yaml"
 MERGE = "application/merge-patch+json"
@@ -85,6 +86,8 @@ class Cluster:
             token = page.get("metadata", {}).get("continue")
             if not token:
                 return found
+            if str(token) == query.get("continue"):
+                break
             query["continue"] = str(token)
         raise ProviderError("the listing does not end", where=f"{self.where} {kind.name}")
 
@@ -218,6 +221,8 @@ class Cluster:
         if answer.status == 429:  # noqa: PLR2004 - RFC 6585 4
             self._pace.throttled()
         if isinstance(told, CredentialsExpired):
+            if ended := self._credential.ended:
+                told.what = f"{told.what}; {ended}"
             self._renew()
         raise told from failure
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from breakglass.canon import Json
@@ -17,15 +15,15 @@ from breakglass_kubernetes.cluster import Cluster
 from breakglass_kubernetes.credential import Credential
 from breakglass_kubernetes.discover import discover
 from breakglass_kubernetes.kinds import NAMESPACES
-from breakglass_kubernetes.kubeconfig import MAX_BYTES, Context, read
+from breakglass_kubernetes.kubeconfig import MAX_BYTES, Context, Identity, ca_der, read
 from breakglass_kubernetes.objects import Body, part, text, uid_of
 from breakglass_kubernetes.pinned import Pinned
 from breakglass_kubernetes.preflight import preflight
+from breakglass_kubernetes.refusals import CredentialsExpired
 from breakglass_kubernetes.settings import KubernetesSettings
 from breakglass_kubernetes.whoami import whoami
 
 SANDBOX_MARK = "breakglass.dev/sandbox"
-_PEM = re.compile(rb"-----BEGIN CERTIFICATE-----(.+?)-----END CERTIFICATE-----", re.DOTALL)
 
 
 class KubernetesProvider:
@@ -43,7 +41,10 @@ class KubernetesProvider:
         if settings.flag("sandbox") and not connection.drill:
             raise UsageError("sandbox is for a drill only", where=connection.reach.where)
         context = _context(settings, connection)
-        credential = Credential(context.identity, connection.clock, where=f"context {context.name}")
+        again: Callable[[], Identity] = lambda: _context(settings, connection).identity  # noqa: E731 - read anew
+        credential = Credential(
+            context.identity, connection.clock, where=f"context {context.name}", again=again
+        )
         self._cluster = Cluster(settings, connection, context, credential)
         _check_cluster(self._cluster, drill=connection.drill)
         self._me = whoami(self._cluster)
@@ -91,8 +92,7 @@ class KubernetesProvider:
 
 def ca_digest(pem: bytes) -> str:
     """Return the sha256 of the CA certificates, however the file is wrapped; empty for the system's roots."""
-    found = [base64.b64decode(one, validate=False) for one in _PEM.findall(pem)]
-    return hashlib.sha256(b"".join(found)).hexdigest() if found else ""
+    return hashlib.sha256(ca_der(pem, where="certificate-authority")).hexdigest() if pem else ""
 
 
 def _context(settings: KubernetesSettings, connection: Connection) -> Context:
@@ -135,6 +135,8 @@ def _check_cluster(cluster: Cluster, *, drill: bool) -> None:
         system: Body = cluster.get(NAMESPACES, "", "kube-system")
     except (Denied, Gone):
         raise
+    except CredentialsExpired as error:
+        raise Denied(error.what, where=error.where, remedy="renew it, and try again") from error
     except ProviderError as error:
         raise Unreachable(f"the API server {error.what}", where=cluster.where, remedy="try again") from error
     if (found := uid_of(system)) != settings.cluster_uid:

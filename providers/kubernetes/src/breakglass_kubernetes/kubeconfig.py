@@ -10,15 +10,19 @@ from __future__ import annotations
 import base64
 import binascii
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from breakglass.errors import Denied
-from breakglass_kubernetes.objects import Body, bodies, part, text
+from breakglass_kubernetes.objects import Body, bodies, items, part, text
 
 MAX_BYTES = 1024 * 1024
+_BLOCK = re.compile(rb"-----BEGIN ([A-Z0-9 ]{1,40})-----(.+?)-----END [A-Z0-9 ]{1,40}-----", re.DOTALL)
+_NOT_USED = ("auth-provider", "username", "password", "as", "as-uid", "as-groups", "as-user-extra")
 REMEDY = 'see docs/kubernetes.md, "The executor\'s kubeconfig"'
 
 
@@ -26,8 +30,8 @@ REMEDY = 'see docs/kubernetes.md, "The executor\'s kubeconfig"'
 class Plugin:
     """A credential plug-in: a program that prints an ExecCredential (client-go credential plugins)."""
 
-    command: tuple[str, ...]
-    env: Mapping[str, str]
+    command: tuple[str, ...] = field(repr=False)
+    env: Mapping[str, str] = field(repr=False)
     api_version: str
     folder: Path | None
 
@@ -52,7 +56,7 @@ class Context:
     ca_pem: bytes
     """Empty: the system's own roots."""
     server_name: str
-    proxy: str
+    proxy: str = field(repr=False)
     identity: Identity
 
 
@@ -64,16 +68,9 @@ def read(data: bytes, wanted: str, *, where: str, folder: Path | None) -> Contex
     Raises:
         Denied: it does not parse, the context is missing, or it asks for what is refused here.
     """
-    import yaml
-
     if len(data) > MAX_BYTES:
         raise Denied("is larger than a kubeconfig can be", where=where, remedy=REMEDY)
-    try:
-        whole = yaml.safe_load(data)
-    except (yaml.YAMLError, RecursionError, UnicodeDecodeError, ValueError) as error:
-        raise Denied("is not YAML", where=where, remedy=REMEDY) from error
-    if not isinstance(whole, Mapping):
-        raise Denied("is no kubeconfig", where=where, remedy=REMEDY)
+    whole = _parsed(data, where)
     name = wanted or text(whole, "current-context")
     context = _named(whole, "contexts", "context", name, where)
     cluster = _named(whole, "clusters", "cluster", text(context, "cluster"), where)
@@ -83,18 +80,70 @@ def read(data: bytes, wanted: str, *, where: str, folder: Path | None) -> Contex
             "insecure-skip-tls-verify: anybody on the way could answer in the cluster's place", where=where
         )
     reader = _Reader(where, folder)
+    proxy = text(cluster, "proxy-url")
+    if proxy and not _is_proxy(proxy):
+        raise Denied("proxy-url is neither http://HOST:PORT nor https://HOST:PORT", where=where)
+    ca_pem = reader.data(cluster, "certificate-authority")
+    if ca_pem:
+        ca_der(ca_pem, where=where)
+    elif any(name.startswith("certificate-authority") for name in cluster):
+        raise Denied("its certificate-authority is empty", where=where, remedy=REMEDY)
     return Context(
         name=name,
         server=text(cluster, "server").rstrip("/"),
-        ca_pem=reader.data(cluster, "certificate-authority"),
+        ca_pem=ca_pem,
         server_name=text(cluster, "tls-server-name"),
-        proxy=text(cluster, "proxy-url"),
+        proxy=proxy,
         identity=_identity(user, reader),
     )
 
 
+def ca_der(pem: bytes, *, where: str) -> bytes:
+    """Return the CA certificates of a PEM file, joined: these and no others are trusted and pinned.
+
+    Raises:
+        Denied: there is none, or something else lies beside them, which OpenSSL might trust too.
+    """
+    found = _BLOCK.findall(pem)
+    if not found or any(label != b"CERTIFICATE" for label, _data in found):
+        raise Denied("its certificate-authority is not certificates (PEM)", where=where, remedy=REMEDY)
+    try:
+        return b"".join(base64.b64decode(b"".join(data.split()), validate=True) for _label, data in found)
+    except (binascii.Error, ValueError) as error:
+        raise Denied("its certificate-authority cannot be read", where=where, remedy=REMEDY) from error
+
+
+def _parsed(data: bytes, where: str) -> Mapping[str, Any]:
+    import yaml
+
+    class Plain(yaml.SafeLoader):
+        """Refuses aliases: kubectl writes none, and a few of them can stand for more than all memory."""
+
+        def compose_node(self, parent: Any, index: Any) -> Any:  # noqa: ANN401 - as PyYAML has it
+            """Compose a node that is no alias."""
+            if self.check_event(yaml.AliasEvent):
+                raise yaml.YAMLError("an alias")
+            return super().compose_node(parent, index)
+
+    try:
+        whole = yaml.load(data, Plain)  # noqa: S506 - a SafeLoader
+    except (yaml.YAMLError, RecursionError, ValueError) as error:
+        raise Denied("is not YAML, or has aliases", where=where, remedy=REMEDY) from error
+    if not isinstance(whole, Mapping):
+        raise Denied("is no kubeconfig", where=where, remedy=REMEDY)
+    return whole
+
+
+def _is_proxy(url: str) -> bool:
+    try:
+        address = urlsplit(url)
+        return address.scheme in {"http", "https"} and bool(address.hostname) and address.port != 0
+    except ValueError:
+        return False
+
+
 def _identity(user: Body, reader: _Reader) -> Identity:
-    for refused in ("auth-provider", "username", "as"):
+    for refused in _NOT_USED:
         if user.get(refused):
             raise Denied(
                 f"its user has {refused!r}, which is not used here", where=reader.where, remedy=REMEDY
@@ -119,7 +168,9 @@ def _plugin(entry: Body, reader: _Reader) -> Plugin:
         raise Denied("its credential plug-in has no command", where=reader.where, remedy=REMEDY)
     if "/" in command:
         command = str(reader.path(command))
-    arguments = tuple(str(one) for one in entry.get("args") or ())
+    arguments = tuple(items(entry, "args"))
+    if not all(isinstance(one, str) for one in arguments):
+        raise Denied("its credential plug-in has arguments that are no text", where=reader.where)
     env = {text(one, "name"): text(one, "value") for one in bodies(entry, "env")}
     version = text(entry, "apiVersion") or "client.authentication.k8s.io/v1"
     return Plugin((command, *arguments), env, version, reader.folder)
@@ -161,6 +212,8 @@ def _named(whole: Mapping[str, Any], group: str, key: str, name: str, where: str
     found = [part(one, key) for one in bodies(whole, group) if name and text(one, "name") == name]
     if len(found) == 1 and found[0]:
         return found[0]
+    if len(found) > 1:
+        raise Denied(f"{key} {name!r} stands in it {len(found)} times", where=where, remedy=REMEDY)
     known = ", ".join(sorted(text(one, "name") for one in bodies(whole, group)))[:200] or "none"
     what = f"{key} {name!r} is not in it" if name else f"it has no {key}, and none is named"
     raise Denied(
