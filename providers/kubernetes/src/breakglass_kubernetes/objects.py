@@ -102,7 +102,10 @@ def creators_of(body: Body) -> frozenset[str]:
     born = text(body, "metadata", "creationTimestamp")
     own = [one for one in bodies(body, "metadata", "managedFields") if not one.get("subresource")]
     first = [one for one in own if born and text(one, "time") == born]
-    return frozenset(text(one, "manager") for one in first or [one for one in own if _holds_fixed(one)])
+    fixed = [one for one in own if _holds_fixed(one)]
+    # Times are whole seconds: somebody may have changed it in the same one.
+    both = [one for one in first if one in fixed]
+    return frozenset(text(one, "manager") for one in both or first or fixed)
 
 
 _FIXED = (
