@@ -56,11 +56,15 @@ def test_an_agent_that_resists_is_stopped_stays_stopped_and_comes_back_equal(age
         assert _capabilities(done.report) >= {
             Capability.REVOKE_CREDENTIALS,
             Capability.STOP_WORKLOADS,
-            Capability.CUT_EGRESS,
             Capability.BLOCK_RELAUNCH,
             Capability.DISABLE_EVENT_SOURCES,
             Capability.SNAPSHOT_LOGS,
         }, said(done.report)
+        # Nobody knows whether anything enforces a policy here: egress is open until the pods are gone.
+        egress = [one for one in done.report.steps if one.capability is Capability.CUT_EGRESS]
+        assert {(Verdict.UNKNOWN, True)} == {
+            (one.verdict, "enforced is unknown" in one.reason) for one in egress
+        }
 
         time.sleep(A_MINUTE_S)
         assert [] == list(agent.alive())

@@ -11,6 +11,8 @@ from breakglass_kubernetes.kinds import PODS, SECRETS, Kind
 
 _WRITTEN = ("labels", "annotations", "ownerReferences", "finalizers")
 _LEFT_OUT = ("apiVersion", "kind", "metadata", "status")
+_COUNTED = "deprecated.daemonset.template.generation"
+"""The API server counts the changes of a DaemonSet's template here, and takes no other number."""
 _TOKENS = "kube-api-access-"
 """A volume that the API server adds to a pod, under a name of chance (service account admission)."""
 
@@ -28,6 +30,9 @@ def digest_of(kind: Kind, body: Mapping[str, Any]) -> str:
     about = body["metadata"]
     whole: dict[str, Any] = {name: about.get(name) for name in _WRITTEN}
     whole |= {name: value for name, value in body.items() if name not in _LEFT_OUT}
+    whole["annotations"] = {
+        name: value for name, value in (about.get("annotations") or {}).items() if name != _COUNTED
+    }
     if kind == PODS:
         whole["spec"] = _pod(body["spec"])
     if kind == SECRETS:  # the data of a token is made anew
