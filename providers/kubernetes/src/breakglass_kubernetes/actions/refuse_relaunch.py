@@ -39,6 +39,8 @@ NAME = "kubernetes.admission.refuse_relaunch"
 KEY = "refuse_relaunch"
 FORGOTTEN_S = 15.0
 """How long a restore waits at most until the API server has forgotten the policy."""
+_EVERYWHERE_S = 1.0
+"""API servers beside the one that answers read their policies once a second, too."""
 _PAGE = "Kubernetes documentation, Validating Admission Policy"
 _TEST = "providers/kubernetes/tests/test_k8s_guards.py on 1.36.2"
 SPEC = ActionSpec(
@@ -75,6 +77,7 @@ SPEC = ActionSpec(
     undo_permissions=(
         "delete validatingadmissionpolicybindings.admissionregistration.k8s.io",
         "delete validatingadmissionpolicies.admissionregistration.k8s.io",
+        "create deployments.apps",
     ),
 )
 
@@ -134,6 +137,8 @@ class RefuseRelaunch:
         name = name_for(self._cluster, resource)
         if Outcome.DRIFTED not in outcomes.values():
             self._forget(resource, name)
+        if Outcome.RESTORED in outcomes.values():
+            self._cluster.connection.clock.sleep(_EVERYWHERE_S)
         return Reversal(outcomes, "the guard is gone; one that somebody changed is left alone")
 
     def _take_away(self, kind: Kind, name: str, prior: Json, now: Json) -> Outcome:
