@@ -97,7 +97,12 @@ def look(cluster: Cluster, scope: Scope) -> Peers:
 
 def selects(selector: Body, found: Labels) -> bool:
     """Return whether a LabelSelector selects these labels; an empty one selects everything."""
-    return all(one.holds(found) for one in requirements(selector))
+    return meets(requirements(selector), found)
+
+
+def meets(asked: Iterable[Requirement], found: Labels) -> bool:
+    """Return whether labels meet all of it."""
+    return all(one.holds(found) for one in asked)
 
 
 def requirements(selector: Body) -> list[Requirement]:

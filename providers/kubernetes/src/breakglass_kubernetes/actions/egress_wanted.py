@@ -57,36 +57,44 @@ def _in(scope: Scope, mark: str, namespace: str, found: Peers) -> Denials:
     for word, rule in peers.rules(scope, namespace, mark):
         selector = peers.label_selector(rule)
         # The executor's own pods are nobody's to cut, even where a rule of the inventory holds for them.
-        if any(peers.selects(selector, one) for one in others):
+        if any(peers.meets(rule, one) for one in others):
             continue
-        left = [(thing, one) for thing, one in rest if not peers.selects(selector, one)]
+        left = [(thing, one) for thing, one in rest if not peers.meets(rule, one)]
         # What the inventory names is denied before it exists; the other rules only where a pod meets them.
         if len(left) < len(rest) or word in {"all", "selector"}:
             policies.append(Wanted(namespace, name_of(mark, word), selector))
         rest = left
-    groups = _groups(rest)
-    told = {
-        key: things
-        for key, (shared, things) in groups.items()
-        if shared and not any(shared.items() <= one.items() for one in others)
-    }
-    policies += [
-        Wanted(namespace, name_of(mark, key), {"matchLabels": groups[key][0]})
-        for key in list(told)[:_MOST_GROUPS]
-    ]
-    selected = {thing.uid for key in list(told)[:_MOST_GROUPS] for thing in told[key]}
-    unmarked = tuple(t for t, _ in rest if t.uid not in selected and t.kind.name == PODS.name)
+    told, unmarked = _told(rest, others)
+    policies += [Wanted(namespace, name_of(mark, _short(one)), {"matchLabels": dict(one)}) for one in told]
     marking = Wanted(namespace, name_of(mark, "mark"), {"matchLabels": {MARK: mark}})
     if unmarked and marking not in policies:
         policies.append(marking)
     return Denials(tuple(policies), unmarked)
 
 
-def _groups(rest: Sequence[tuple[Thing, Labels]]) -> dict[str, tuple[dict[str, str], list[Thing]]]:
-    """Return pods and templates by the labels that last, each group with a short name for them."""
-    groups: dict[str, tuple[dict[str, str], list[Thing]]] = {}
-    for thing, found in rest:
-        shared = peers.lasting(found)
-        key = hashlib.sha256(json.dumps(shared, sort_keys=True).encode()).hexdigest()[:10]
-        groups.setdefault(key, (shared, []))[1].append(thing)
-    return dict(sorted(groups.items()))
+def _told(
+    rest: Sequence[tuple[Thing, Labels]], others: Sequence[Labels]
+) -> tuple[list[Labels], tuple[Thing, ...]]:
+    """Return labels that these have and no neighbour has, and the pods that no labels tell from one."""
+    having: dict[tuple[str, str], list[Labels]] = {}
+    for labels in others:
+        for pair in labels.items():
+            having.setdefault(pair, []).append(labels)
+
+    def alone(labels: Labels) -> bool:
+        like = min((having.get(pair, []) for pair in labels.items()), key=len, default=[])
+        return bool(labels) and not any(labels.items() <= one.items() for one in like)
+
+    lasting = [(thing, peers.lasting(labels)) for thing, labels in rest]
+    common = dict(set.intersection(*(set(labels.items()) for _, labels in lasting))) if lasting else {}
+    if alone(common):
+        return [dict(sorted(common.items()))], ()
+    groups = {_short(labels): labels for _, labels in lasting}
+    told = {key: groups[key] for key in [key for key in sorted(groups) if alone(groups[key])][:_MOST_GROUPS]}
+    left = (thing for thing, labels in lasting if _short(labels) not in told)
+    return [*told.values()], tuple(thing for thing in left if thing.kind.name == PODS.name)
+
+
+def _short(labels: Labels) -> str:
+    """Return a short name for labels."""
+    return hashlib.sha256(json.dumps(dict(labels), sort_keys=True).encode()).hexdigest()[:10]

@@ -35,8 +35,10 @@ from breakglass_kubernetes.objects import Body, bodies, name_of, namespace_of, p
 from breakglass_kubernetes.ownership import Thing
 from breakglass_kubernetes.peers import Labels, Peers
 from breakglass_kubernetes.scope import Scope
+from breakglass_kubernetes.selector import Requirement
 
 _LISTED = 5
+Rule = list[Requirement]
 SPEC = ActionSpec(
     name="kubernetes.network.narrow_policies",
     capability=Capability.CUT_EGRESS,
@@ -98,16 +100,18 @@ class NarrowPolicies:
         found = peers.look(self._cluster, scope)
         own = {(one.namespace, one.name) for one in wanted(scope, mark, found).policies}
         policies = self._cluster.list_in(NETWORK_POLICIES, scope.look_in)
-        beside: dict[str, list[Body]] = {}
+        denying: dict[str, list[Rule]] = {}
         for body in policies:
-            beside.setdefault(namespace_of(body), []).append(body)
+            if narrowing.denies(part(body, "spec")):
+                rule = peers.requirements(part(body, "spec", "podSelector"))
+                denying.setdefault(namespace_of(body), []).append(rule)
         objects: dict[str, Json] = {}
         for body in policies:
             namespace = namespace_of(body)
             # Ours are kept as they must be by the step that made them.
             if (namespace, name_of(body)) in own or not narrowing.lets_through(part(body, "spec")):
                 continue
-            objects |= _seen(scope, mark, found, body, beside[namespace])
+            objects |= _seen(scope, mark, found, body, denying.get(namespace, []))
         return State(objects)
 
     def judge(self, resource: Resource, state: State) -> Judgement:
@@ -173,22 +177,22 @@ class NarrowPolicies:
         return back.put_back(self._cluster, NETWORK_POLICIES, now, was, spec_only=True)
 
 
-def _seen(scope: Scope, mark: str, found: Peers, body: Body, beside: list[Body]) -> dict[str, Json]:
+def _seen(scope: Scope, mark: str, found: Peers, body: Body, denying: list[Rule]) -> dict[str, Json]:
     """Return a policy as an object of a state, and the pods that need our label; empty: none gets through."""
     namespace, spec = namespace_of(body), part(body, "spec")
-    selector = part(spec, "podSelector")
+    asked = peers.requirements(part(spec, "podSelector"))
     named = [rule for _, rule in peers.rules(scope, namespace, mark)]
-    chosen = [(one, two) for one, two in found.mine_in(namespace) if peers.selects(selector, two)]
+    chosen = [(one, two) for one, two in found.mine_in(namespace) if peers.meets(asked, two)]
     mine, labels = [one for one, _ in chosen], [two for _, two in chosen]
     # Pods that are still to come are the agent's by the inventory's own rule.
     unborn = [peers.born_with(rule) for rule in named[:1]] if _is_named(scope, namespace) else []
-    labels += [one for one in unborn if peers.selects(selector, one)]
+    labels += [one for one in unborn if peers.meets(asked, one)]
     if not labels and namespace not in scope.own:
         return {}
-    others = [one for one in found.others_in(namespace) if peers.selects(selector, one)]
+    others = [one for one in found.others_in(namespace) if peers.meets(asked, one)]
     narrowed = narrowing.narrow(spec, named, labels, others, mark)
     pods = [mine[n] for n in narrowed.unmarked if n < len(mine) and mine[n].kind.name == PODS.name]
-    ready = not narrowed.excludes or all(_denied(thing, one, beside) for thing, one in chosen)
+    ready = not narrowed.excludes or all(_denied(thing, one, denying) for thing, one in chosen)
     about = part(body, "metadata")
     guard: dict[str, Any] = {key: about[key] for key in ("name", "namespace", "uid", "resourceVersion")}
     shown: dict[str, Any] = {
@@ -200,11 +204,11 @@ def _seen(scope: Scope, mark: str, found: Peers, body: Body, beside: list[Body])
     return {NETWORK_POLICIES.key(namespace, name_of(body)): shown, **back.mark_states(pods)}
 
 
-def _denied(thing: Thing, labels: Labels, policies: list[Body]) -> bool:
+def _denied(thing: Thing, labels: Labels, denying: list[Rule]) -> bool:
     """Return whether a policy denies a pod everything; what is not born yet, and what none reaches, is."""
     if thing.kind.name != PODS.name or peers.on_host_network(thing):
         return True
-    return any(narrowing.denies(part(one, "spec"), labels) for one in policies)
+    return any(peers.meets(rule, labels) for rule in denying)
 
 
 def _is_named(scope: Scope, namespace: str) -> bool:

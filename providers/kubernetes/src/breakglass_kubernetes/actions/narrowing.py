@@ -5,6 +5,7 @@ Policies only add up: one that allows cannot be overruled, only changed ("Networ
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +15,8 @@ from breakglass_kubernetes.objects import Body, items, part
 from breakglass_kubernetes.peers import MARK, Labels
 from breakglass_kubernetes.selector import Requirement
 
+_MOST_LABELS = 20
+"""So many labels a policy is told to leave out; the pods of the rest are marked."""
 _DIRECTIONS = (("Egress", "egress"), ("Ingress", "ingress"))
 
 
@@ -40,13 +43,9 @@ def lets_through(spec: Body) -> bool:
     return any(name in found and bool(items(spec, field)) for name, field in _DIRECTIONS)
 
 
-def denies(spec: Body, labels: Labels) -> bool:
-    """Return whether a policy isolates these labels in both directions and allows nothing."""
-    return (
-        types(spec) >= {"Egress", "Ingress"}
-        and not lets_through(spec)
-        and peers.selects(part(spec, "podSelector"), labels)
-    )
+def denies(spec: Body) -> bool:
+    """Return whether a policy isolates what it selects in both directions and allows nothing."""
+    return types(spec) >= {"Egress", "Ingress"} and not lets_through(spec)
 
 
 def narrow(
@@ -79,20 +78,24 @@ def _exclusions(
     rules: Sequence[Sequence[Requirement]], mine: Sequence[Labels], others: Sequence[Labels]
 ) -> tuple[list[Requirement], list[int]]:
     """Return requirements that all the others meet and none of mine, and which of mine meet them all."""
+    theirs = {pair for labels in others for pair in labels.items()}
     ruled = [Requirement(one.key, one.values, wanted=not one.wanted) for rule in rules for one in rule]
-    pairs = sorted({pair for labels in mine for pair in peers.lasting(labels).items()})
-    single = [Requirement(key, frozenset({value}), wanted=False) for key, value in pairs]
-    usable = [one for one in (*ruled, *single) if all(one.holds(labels) for labels in others)]
     chosen: list[Requirement] = []
     left = list(range(len(mine)))
-    while left:
-        # What the inventory itself says comes first where it excludes as much.
-        best = max(usable, key=lambda one: sum(not one.holds(mine[n]) for n in left), default=None)
-        met = [n for n in left if best is not None and not best.holds(mine[n])]
-        if best is None or not met:
+    # What the inventory itself says comes first.
+    for one in ruled:
+        met = [n for n in left if not one.holds(mine[n])]
+        if met and all(one.holds(labels) for labels in others):
+            chosen.append(one)
+            left = [n for n in left if one.holds(mine[n])]
+    lasting = {n: peers.lasting(mine[n]) for n in left}
+    for _ in range(_MOST_LABELS):
+        counts = Counter(pair for n in left for pair in lasting[n].items() if pair not in theirs)
+        if not counts:
             break
-        chosen.append(best)
-        left = [n for n in left if n not in met]
+        key, value = min(counts, key=lambda pair: (-counts[pair], pair))
+        chosen.append(Requirement(key, frozenset({value}), wanted=False))
+        left = [n for n in left if lasting[n].get(key) != value]
     return chosen, left
 
 
