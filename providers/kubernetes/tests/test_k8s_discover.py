@@ -176,7 +176,8 @@ def test_what_a_field_manager_of_its_own_made_is_its_own_anywhere(rig: Rig) -> N
     note = {"metadata": {"annotations": {"x": "y"}}}
     kind = "application/merge-patch+json"
     rig.plane.call("PATCH", f"{path}/theirs", note, query=by, content_type=kind)
-    account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "helper"}}
+    about = {"name": "helper", "annotations": {"by": "bot"}}
+    account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": about}
     rig.plane.call("POST", SERVICE_ACCOUNTS.path(far), account, query=by)
     found = gathered(
         connect(rig, namespace=rig.namespace, selector=SELECTOR, field_managers=[f"bot-{rig.namespace}"])

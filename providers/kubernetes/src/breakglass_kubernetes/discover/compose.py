@@ -18,13 +18,16 @@ _MAKES_PODS = (
     "kubernetes.batch.suspend_jobs",
     "kubernetes.batch.suspend_cron_jobs",
     "kubernetes.pods.end_pods",
+    "kubernetes.keda.pause",
+    "kubernetes.argocd.pause",
+    "kubernetes.flux.suspend",
 )
 UNDONE_BEFORE: Mapping[str, tuple[str, ...]] = {
     "kubernetes.admission.refuse_relaunch": (*_MAKES_PODS, "kubernetes.accounts.remove_token_secrets"),
     "kubernetes.quota.zero_pods": _MAKES_PODS,
     "kubernetes.accounts.invalidate_tokens": (*_MAKES_PODS, "kubernetes.accounts.remove_token_secrets"),
 }
-"""Action -> what is put back only once it is: controllers make pods, and a pod needs its account."""
+"""Action -> what is put back only once it is: controllers and deployers make pods, which need an account."""
 
 
 def in_order_of_undo(proposals: Sequence[Proposal]) -> tuple[Proposal, ...]:

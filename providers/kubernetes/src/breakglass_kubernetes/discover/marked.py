@@ -36,7 +36,11 @@ LABELLED = (
 )
 """Kinds in which a label makes a difference to a stop."""
 MADE = (ROLE_BINDINGS, CLUSTER_ROLE_BINDINGS, SECRETS, CUSTOM_RESOURCES)
-"""More kinds that are looked through where the inventory names field managers."""
+"""More kinds that are looked through where the inventory names field managers.
+
+An account that was made with a name alone has no managed fields (seen on 1.36.2): who made such a one is in
+the audit log.
+"""
 BY_LABEL = f"it carries the label {AGENT_LABEL} of this agent, which the agent may have set itself"
 BY_MANAGER = "a field manager of the agent's made it"
 
