@@ -47,9 +47,11 @@ def test_a_refused_token_that_has_expired_by_itself_proves_nothing(rig: Rig) -> 
         ("endless", forged(sub="x")),
     ):
         rig.secrets.held["t"] = token.encode()
-        said[name] = probe.judge_token(cluster, pair).verdict
-        path = SECRETS.path(rig.namespace)
-        assert said[name] is probe.judge_call(cluster, pair, path).verdict
+        good, path = probe.digest(token), SECRETS.path(rig.namespace)
+        said[name] = probe.judge_token(cluster, pair, good).verdict
+        assert said[name] is probe.judge_call(cluster, pair, path, good).verdict
+        assert Verdict.UNKNOWN is probe.judge_token(cluster, pair, "").verdict
+        assert Verdict.UNKNOWN is probe.judge_call(cluster, pair, path, "").verdict
 
     assert [Verdict.UNKNOWN] * 3 == [said[one] for one in ("expired", "odd", "none")]
     assert [Verdict.CONTAINED] * 2 == [said[one] for one in ("fresh", "endless")]
@@ -62,9 +64,9 @@ def test_a_call_that_gets_through_or_fails_otherwise_is_no_refusal(rig: Rig) -> 
     rig.secrets.held["t"] = rig.token("bot").encode()
     cluster = rig.provider(service_accounts=[pair], agent_tokens={pair: "t"}).cluster
 
-    through = probe.judge_call(cluster, pair, "/api")
-    odd = probe.judge_call(cluster, pair, "/openapi/v3/nowhere-at-all")
-    refused = probe.judge_call(cluster, pair, SECRETS.path(rig.namespace))
+    through = probe.judge_call(cluster, pair, "/api", "")
+    odd = probe.judge_call(cluster, pair, "/openapi/v3/nowhere-at-all", "")
+    refused = probe.judge_call(cluster, pair, SECRETS.path(rig.namespace), "")
 
     assert (Verdict.NOT_CONTAINED, Grade.REFUSED_AS_AGENT) == (through.verdict, through.grade)
     assert Verdict.UNKNOWN is odd.verdict, odd
@@ -79,9 +81,9 @@ def test_a_token_of_another_account_is_not_taken_for_proof(rig: Rig) -> None:
     rig.secrets.held["t"] = rig.token("other").encode()
     cluster = rig.provider(service_accounts=[pair], agent_tokens={pair: "t"}).cluster
 
-    assert not probe.works_now(cluster, who_is(pair).user, pair)
+    assert "" == probe.good_now(cluster, who_is(pair).user, pair)
     rig.secrets.held["t"] = rig.token("bot").encode()
-    assert probe.works_now(cluster, who_is(pair).user, pair)
+    assert probe.good_now(cluster, who_is(pair).user, pair)
 
 
 def test_the_access_review_is_asked_with_all_groups_of_an_account(rig: Rig) -> None:

@@ -10,6 +10,7 @@ from breakglass_kubernetes import probe
 from breakglass_kubernetes.actions import service_accounts, token_secrets
 from breakglass_kubernetes.kinds import SECRETS, SERVICE_ACCOUNTS
 from breakglass_kubernetes.sandbox.process import ApiError
+from breakglass_kubernetes.signed_maps import mapped
 from breakglass_kubernetes.whoami import SELF_REVIEWS
 from providers.kubernetes.tests.rig_k8s import Rig, close, proposal, undo
 
@@ -30,7 +31,8 @@ def test_a_token_works_for_ten_seconds_more_and_the_probe_says_so_until_it_does_
     step = proposal(provider, ACTION)
     action = provider.actions[ACTION]
     assert Grade.REFUSED_AS_AGENT is step.best_grade
-    assert probe.judge_token(provider.cluster, pair).verdict is Verdict.NOT_CONTAINED
+    good = probe.digest(rig.secrets.held["t"].decode())
+    assert probe.judge_token(provider.cluster, pair, good).verdict is Verdict.NOT_CONTAINED
 
     prior, state = close(action, step.target)
     at_once = action.probe(step.target)
@@ -54,7 +56,7 @@ def test_a_token_works_for_ten_seconds_more_and_the_probe_says_so_until_it_does_
         before["metadata"].pop(own)
         after["metadata"].pop(own)
     assert before == after
-    assert Verdict.CONTAINED is probe.judge_token(provider.cluster, pair).verdict
+    assert Verdict.CONTAINED is probe.judge_token(provider.cluster, pair, good).verdict
     assert [Outcome.DRIFTED] != list(undo(action, step.target, prior).objects.values())
 
 
@@ -73,7 +75,7 @@ def test_the_default_account_that_the_controller_makes_again_is_another_one(rig:
     said = action.judge(step.target, action.observe(step.target))
     close(action, step.target)
 
-    assert now["metadata"]["uid"] != step.target.params["uids"][f"{rig.namespace}/default"]  # type: ignore[call-overload,index]  # JSON
+    assert now["metadata"]["uid"] != mapped(step.target.params["uids"])[f"{rig.namespace}/default"]
     assert now["automountServiceAccountToken"] is False
     assert [f"serviceaccounts/{rig.namespace}/default"] == list(state.objects)
     assert Verdict.NOT_CONTAINED is said.verdict
@@ -143,7 +145,7 @@ def test_a_garbage_token_is_nobody_although_the_executor_is_an_administrator(rig
     assert 401 == answer.status
     assert [] == step.target.params["held"]
     assert Grade.READ_BACK is step.best_grade
-    assert Verdict.UNKNOWN is probe.judge_token(provider.cluster, pair).verdict
+    assert Verdict.UNKNOWN is probe.judge_token(provider.cluster, pair, "").verdict
 
 
 def test_token_secrets_go_and_come_back_with_a_new_token(rig: Rig) -> None:

@@ -8,6 +8,7 @@ the plan was made, and if it has not expired by itself since: a 401 for an old t
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -79,10 +80,21 @@ def held_token(cluster: Cluster, account: str) -> str | None:
         return None
 
 
-def works_now(cluster: Cluster, user: str, account: str) -> bool:
-    """Return whether a token is held that the server takes: only such a one can prove anything later."""
+def good_now(cluster: Cluster, user: str, account: str) -> str:
+    """Return the digest of a held token that the server takes: only such a one can prove anything later.
+
+    Empty where none is held, or it is refused, expired, or somebody else's already.
+
+    Raises:
+        ProviderError: no answer came.
+    """
     token = held_token(cluster, account)
-    return token is not None and is_known(cluster, token, user)
+    return digest(token) if token is not None and is_known(cluster, token, user) else ""
+
+
+def digest(token: str) -> str:
+    """Return what tells one token from another; a token is long and random, so this gives nothing away."""
+    return hashlib.sha256(token.encode()).hexdigest()
 
 
 def is_over(cluster: Cluster, token: str) -> bool:
@@ -101,8 +113,10 @@ def is_over(cluster: Cluster, token: str) -> bool:
     return not isinstance(end, int | float) or end * 1000 <= cluster.connection.clock.now().epoch_ms
 
 
-def judge_token(cluster: Cluster, account: str) -> Judgement:
+def judge_token(cluster: Cluster, account: str, good: str) -> Judgement:
     """Decide whether a held token of an account is dead: no authenticator takes it, nor the server itself.
+
+    `good` is its digest from when it worked.
 
     Raises:
         ProviderError: no answer came.
@@ -118,6 +132,8 @@ def judge_token(cluster: Cluster, account: str) -> Judgement:
         return Judgement(Verdict.NOT_CONTAINED, said, Grade.REFUSED_AS_AGENT)
     if answer.status != UNAUTHORIZED:
         return _nothing(f"the server says {answer.status} to a token of {account}")
+    if digest(token) != good:
+        return _nothing(f"another token of {account} is held than when the plan was made")
     if is_over(cluster, token):
         return _nothing(f"the token of {account} has expired by itself: that proves nothing of others")
     why = text(status, "error")[:120]
@@ -125,8 +141,10 @@ def judge_token(cluster: Cluster, account: str) -> Judgement:
     return Judgement(Verdict.CONTAINED, said, Grade.REFUSED_AS_AGENT)
 
 
-def judge_call(cluster: Cluster, account: str, path: str) -> Judgement:
+def judge_call(cluster: Cluster, account: str, path: str, good: str) -> Judgement:
     """Decide whether a call that an account's rights allowed before is refused to its own token.
+
+    `good` is the digest of the token from when it worked.
 
     Raises:
         ProviderError: no answer came.
@@ -141,7 +159,7 @@ def judge_call(cluster: Cluster, account: str, path: str) -> Judgement:
     if answer.ok:
         said = f"GET {path} as {account} still gets {answer.status}"
         return Judgement(Verdict.NOT_CONTAINED, said, Grade.REFUSED_AS_AGENT)
-    if answer.status == UNAUTHORIZED and not is_over(cluster, token):
+    if answer.status == UNAUTHORIZED and digest(token) == good and not is_over(cluster, token):
         said = f"the token of {account}, which worked when the plan was made, is refused altogether: 401"
         return Judgement(Verdict.CONTAINED, said, Grade.REFUSED_AS_AGENT)
     return _nothing(f"GET {path} as {account} gets {answer.status}: that proves nothing")

@@ -61,18 +61,18 @@ def read_asks(resource: Resource) -> list[tuple[Who, Ask]]:
     return found
 
 
-def tries_of(cluster: Cluster, rbac: Rbac, cut: Cut, people: Sequence[Who]) -> dict[str, str]:
+def tries_of(cluster: Cluster, rbac: Rbac, cut: Cut, people: Sequence[Who]) -> list[Json]:
     """Return for each account a harmless call that its own rights allow now and no shared group does.
 
     Only of accounts whose token is held and works: what is refused before the stop proves nothing after it.
     """
-    found: dict[str, str] = {}
+    found: list[Json] = []
     for who in people:
         if not who.account or cluster.settings.mapping("agent_tokens").get(who.account) is None:
             continue
         path = _readable(rbac, cut, who)
-        if path and probe.works_now(cluster, who.user, who.account):
-            found[who.account] = path
+        if path and (good := probe.good_now(cluster, who.user, who.account)):
+            found.append({"account": who.account, "path": path, "token": good})
     return found
 
 

@@ -27,8 +27,8 @@ from breakglass_kubernetes.actions.account_choice import Choice
 from breakglass_kubernetes.actions.asking import asks_of, known, read_asks, tries_of
 from breakglass_kubernetes.actions.subject_cut import some
 from breakglass_kubernetes.cluster import Cluster
+from breakglass_kubernetes.objects import bodies, text
 from breakglass_kubernetes.rbac import Grant, Rbac, acts, read
-from breakglass_kubernetes.signed_maps import listed, mapped
 from breakglass_kubernetes.subjects import Cut, everybody, words
 
 KEY = "unbind_accounts"
@@ -127,10 +127,15 @@ class UnbindAccounts:
         return self._as_the_agent(resource, judged)
 
     def _as_the_agent(self, resource: Resource, judged: Judgement) -> Judgement:
-        tries = mapped(resource.params.get("tries"))
+        tries = bodies(resource.params, "tries")
         if not tries:
             return judged
-        said = probe.weakest([probe.judge_call(self._cluster, one, path) for one, path in tries.items()])
+        said = probe.weakest(
+            [
+                probe.judge_call(self._cluster, text(one, "account"), text(one, "path"), text(one, "token"))
+                for one in tries
+            ]
+        )
         if said.verdict is Verdict.CONTAINED and resource.params.get("all_tried") is not True:
             return Judgement(said.verdict, f"{judged.reason}; {said.reason}"[:500], judged.grade)
         if said.verdict is Verdict.UNKNOWN:
@@ -168,7 +173,7 @@ def proposed(cluster: Cluster, choice: Choice, rbac: Rbac) -> Proposed:
             f"bindings of {names}"[:200],
             asks=asks,
             known=seen,
-            tries=listed(tries),
+            tries=tries,
             all_tried=all_tried,
         ),
         best_grade=Grade.REFUSED_AS_AGENT if all_tried else Grade.PLATFORM_EVALUATOR,

@@ -119,11 +119,10 @@ class InvalidateTokens:
 
     def probe(self, resource: Resource) -> Judgement | None:
         """Try each token that is held; the server remembers for 10 s that it was good."""
-        listed = resource.params.get("held")
-        held = [str(one) for one in (listed if isinstance(listed, list) else ())]
+        held = mapped(resource.params.get("held"))
         if not held:
             return None
-        said = probe.weakest([probe.judge_token(self._cluster, one) for one in held])
+        said = probe.weakest([probe.judge_token(self._cluster, one, good) for one, good in held.items()])
         if said.verdict is Verdict.CONTAINED and resource.params.get("all_held") is not True:
             reason = f"{said.reason}; of the other accounts no token is held: they are deleted"
             return Judgement(said.verdict, reason[:500], Grade.PLATFORM_EVALUATOR)
@@ -173,15 +172,10 @@ def _is_emptied(resource: Resource, body: Body) -> bool:
     """Return whether we made, or marked, it after every account of its name before was deleted."""
     pair = f"{namespace_of(body)}/{name_of(body)}"
     return (
-        bool(text(resource_part(resource), "nonce"))
+        bool(text(resource.params, "nonce"))
         and uid_of(body) != _signed(resource, pair)
         and text(body, "metadata", "annotations", MARK) == _mark(resource, uid_of(body))
     )
-
-
-def resource_part(resource: Resource) -> Body:
-    """Return the parameters of a target."""
-    return resource.params
 
 
 def _signed(resource: Resource, account: str) -> str:
@@ -189,7 +183,7 @@ def _signed(resource: Resource, account: str) -> str:
 
 
 def _mark(resource: Resource, uid: str) -> str:
-    return hashlib.sha256(f"{text(resource_part(resource), 'nonce')}:{uid}".encode()).hexdigest()
+    return hashlib.sha256(f"{text(resource.params, 'nonce')}:{uid}".encode()).hexdigest()
 
 
 def proposed(cluster: Cluster, choice: Choice, *, after: str) -> Proposed:
@@ -197,16 +191,18 @@ def proposed(cluster: Cluster, choice: Choice, *, after: str) -> Proposed:
     if not (choice.accounts or choice.scope.own):
         return Proposed()
     tokens = cluster.settings.mapping("agent_tokens")
-    held: list[Json] = [
-        one for one in choice.accounts if one in tokens and probe.works_now(cluster, who_is(one).user, one)
-    ]
+    held = {
+        one: good
+        for one in choice.accounts
+        if one in tokens and (good := probe.good_now(cluster, who_is(one).user, one))
+    }
     all_held = bool(held) and set(held) == set(choice.uids)
     grade = Grade.REFUSED_AS_AGENT if all_held else Grade.PLATFORM_EVALUATOR if held else Grade.READ_BACK
     target = choice.target(
         cluster.settings.cluster_uid,
         f"tokens of {some(choice.accounts)}"[:200],
         uids=listed(choice.uids),
-        held=held,
+        held=listed(held),
         all_held=all_held,
         nonce=secrets.token_hex(16),
     )
