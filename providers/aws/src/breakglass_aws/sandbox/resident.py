@@ -14,7 +14,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-PAUSE_S = 0.2
+PAUSE_S = 0.5
+"""CloudTrail gives 100 events a second: who floods it makes a plan incomplete, which is another drill."""
 
 
 class Resident:
