@@ -113,7 +113,7 @@ def test_a_thousand_accounts_fit_into_one_policy_and_others_stay_fast(rig: Rig) 
         return (time.monotonic() - start_s) / count
 
     free_s = pods_take_s("free")
-    provider = rig.provider(service_accounts=accounts)
+    provider = rig.provider(service_accounts=[*accounts])
     action, target = provider.actions[refuse_relaunch.NAME], proposal(provider, refuse_relaunch.NAME).target
     prior, _ = close(action, target)
     said = proven(action, target)

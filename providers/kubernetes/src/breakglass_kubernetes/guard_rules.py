@@ -28,19 +28,12 @@ class Guard:
     user: str
     """Who is let through; empty: `group` is."""
     group: str = ""
-    also: tuple[str, ...] = ()
-    """Shared accounts whose other users may be cut off."""
     names: tuple[str, ...] = ()
     """Workloads that were found, as ``deployments.apps/NS/NAME``."""
     custom: tuple[Kind, ...] = ()
     """Custom resources with a scale subresource."""
     paths: tuple[tuple[str, ...], ...] = ()
     """Where those say how many replicas they want, if not in ``spec.replicas``."""
-
-    @property
-    def accounts(self) -> tuple[str, ...]:
-        """Return the accounts that get no token and no binding."""
-        return (*self.scope.accounts, *self.also)
 
 
 def variables(guard: Guard) -> Mapping[str, str]:
@@ -137,10 +130,10 @@ def _subjects(guard: Guard, names: Variables) -> None:
         f"(s.kind == 'Group' && s.name.startsWith({quote(_ACCOUNT_GROUP)}) ? "
         f"s.name.substring({len(_ACCOUNT_GROUP)}) : '')"
     )
-    homes = [*guard.scope.own, *(one.partition("/")[0] for one in guard.accounts)]
+    homes = [*guard.scope.own, *(one.partition("/")[0] for one in guard.scope.accounts)]
     scope = guard.scope
     tests = (
-        ("account_subjects", guard.accounts, account),
+        ("account_subjects", guard.scope.accounts, account),
         ("own_subjects", scope.own, f"{account}.split('/')[0]"),
         ("home_subjects", homes, everybody),
         ("user_subjects", scope.users, "(s.kind == 'User' ? s.name : '')"),
@@ -212,14 +205,12 @@ def _theirs(guard: Guard, names: Variables) -> str:
     exists = "variables.{0}.exists(x, {1} in {2})".format
     space = "x.split('/')[0]"
     singles = (*scope.workloads, *guard.names)
-    also = names.any("also", guard.also, lambda listed: exists("accounts", "x", listed))
     return either(
         (
             f"({own_kinds}) && ({own})",
             f"variables.labels.exists(l, {either((label, chosen))})",
             names.any("account", scope.accounts, lambda listed: exists("accounts", "x", listed)),
             names.any("own_account", scope.own, lambda listed: exists("accounts", space, listed)),
-            f"!variables.makes_pods && ({also})",
             names.any("key", singles, lambda listed: exists("keys", "x", listed)),
             "size(variables.subjects) > 0",
             names.any("user", scope.users, lambda listed: f"request.userInfo.username in {listed}"),

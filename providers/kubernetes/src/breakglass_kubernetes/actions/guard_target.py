@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 
 from breakglass.canon import Json
+from breakglass.errors import Gone
 from breakglass.model.resource import Resource
 from breakglass_kubernetes.cluster import Cluster
 from breakglass_kubernetes.found import Found
 from breakglass_kubernetes.guard_rules import Guard
-from breakglass_kubernetes.kinds import Kind
+from breakglass_kubernetes.kinds import PODS, Kind
+from breakglass_kubernetes.ownership import Held, Thing, held
 from breakglass_kubernetes.scope import Scope
 
 _MASTERS = "system:masters"
@@ -18,18 +21,29 @@ _MASTERS = "system:masters"
 def more_for(cluster: Cluster, found: Found) -> dict[str, Json]:
     """Return who is let through, and what was found that a request does not tell by itself."""
     scope, group = found.scope, cluster.settings.text("break_glass_group")
-    accepted = cluster.settings.texts("accept_blast_radius")
     # Groups of the cluster's own (system:authenticated, say) hold the agent, too.
     usable = group in found.user_groups and group not in scope.groups
     usable = usable and (group == _MASTERS or not group.startswith("system:"))
     return {
         "user": "" if usable else found.user,
         "group": group if usable else "",
-        "also": [one for one in scope.shared if one in accepted],
-        "names": [*sorted(thing.key for thing in found.held.roots if thing.kind.name != "pods")],
+        "names": [*sorted({*_keys(found.held), *_keys(_scalable(cluster, found))})],
         "paths": [[*path] for path in found.scale_paths.values() if path != ("spec", "replicas")],
         "custom": [[one.group, one.version, one.plural, one.kind] for one in found.scalable],
     }
+
+
+def _keys(mine: Held) -> set[str]:
+    """Return the workloads that no other one of the agent's controls: those are scaled by name."""
+    return {thing.key for thing in mine.roots if thing.kind.name != PODS.name}
+
+
+def _scalable(cluster: Cluster, found: Found) -> Held:
+    things: list[Thing] = []
+    for kind in found.scalable:
+        with contextlib.suppress(Gone):  # its definition vanished
+            things += [Thing(kind, body) for body in cluster.list_in(kind, found.scope.look_in)]
+    return held(found.scope, things)
 
 
 def guard_of(resource: Resource) -> Guard:
@@ -41,7 +55,6 @@ def guard_of(resource: Resource) -> Guard:
         scope=scope,
         user=_text(more, "user"),
         group=_text(more, "group"),
-        also=_texts(more, "also"),
         names=_texts(more, "names"),
         paths=tuple(
             tuple(str(part) for part in one)

@@ -206,15 +206,28 @@ def propose(cluster: Cluster, found: Found) -> Proposed:
                     f"admission of {found.scope.agent}",
                     **more_for(cluster, found),
                 ),
-                affects=tuple(
-                    f"{other} (runs as {account})"
-                    for account, others in found.sharers.items()
-                    if account in found.scope.accounts
-                    for other in others
-                ),
+                affects=_affected(found),
             ),
         )
     )
+
+
+def _affected(found: Found) -> tuple[str, ...]:
+    """Return who else would be refused: they get no new pods, and no tokens for those that run."""
+    scope = found.scope
+    others = [
+        f"{other} (runs as {account})"
+        for account, listed in found.sharers.items()
+        if account in scope.accounts
+        for other in listed
+    ]
+    # Nobody else runs as it now; whoever names no account does next.
+    default = [
+        f"whatever new pod in {account.partition('/')[0]} names no account"
+        for account in scope.accounts
+        if account.endswith("/default") and account.partition("/")[0] not in scope.own
+    ]
+    return (*others, *default)
 
 
 def _served(cluster: Cluster) -> bool:
