@@ -7,8 +7,10 @@ from typing import Any
 from breakglass.clock import SystemClock
 from breakglass.model.action import Verdict
 from breakglass.provider import Action
+from breakglass_kubernetes.actions.pod_doors import doors
 from breakglass_kubernetes.actions.pod_fate import Fate, confirmed, fate_of, last_words
 from breakglass_kubernetes.kinds import PODS
+from breakglass_kubernetes.ownership import Thing
 from providers.kubernetes.tests.rig_k8s import Rig, proposal
 
 ACTION = "kubernetes.pods.end_pods"
@@ -116,6 +118,9 @@ def test_a_pod_on_a_node_that_is_not_ready_is_unknown_and_the_node_is_named(rig:
     rig.pod("away", nodeSelector={"place": rig.namespace})
     running(rig, "away")
     rig.plane.control("node", {"name": "far", "ready": False})
+    provider = rig.provider()
+    (before,) = [one for one in provider.discover().doors if one.door.name == "node far"]
+    assert before.closed_by == ("end_pods",)
     action, target = step(rig)
 
     found, reason = rounds(action, target, 2)
@@ -231,5 +236,9 @@ def test_a_static_pod_is_named_with_its_node_and_never_ended_by_its_mirror() -> 
     body = pod("Running", RUNS)
     body["metadata"]["annotations"] = {"kubernetes.io/config.mirror": "hash"}
 
+    body["metadata"]["namespace"] = "ns"
+    (door,) = doors([Thing(PODS, body)], READY, "end_pods")
+
+    assert (door.door.name, door.door.verdict, door.closed_by) == ("pods/ns/p", Verdict.NOT_CONTAINED, ())
     assert fate_of(body, READY) == (Fate.STATIC, "is a static pod: a file on node n makes it")
     assert last_words(body, READY)[0] is Fate.LOST

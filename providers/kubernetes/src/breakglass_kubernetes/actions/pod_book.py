@@ -10,7 +10,7 @@ from breakglass.canon import Json
 from breakglass_kubernetes.actions.pod_fate import Fate, fate_of, last_words
 from breakglass_kubernetes.actions.pod_watch import Sight
 from breakglass_kubernetes.kinds import PODS
-from breakglass_kubernetes.objects import Body, bodies, controller_of, part, text, uid_of
+from breakglass_kubernetes.objects import Body, account_of, bodies, controller_of, part, text, uid_of
 from breakglass_kubernetes.ownership import Held, Thing, held
 from breakglass_kubernetes.scope import Scope
 
@@ -39,7 +39,8 @@ def owned(scope: Scope, makers: list[Thing], sight: Sight, book: Book) -> Held:
         now = held(scope, [*makers, *pods])
         book.mine |= {thing.uid for thing in now.things}
         book.mine |= {pod.uid for pod in pods if text(controller_of(pod.body), "uid") in book.mine}
-    return Held(tuple(pod for pod in pods if pod.uid in book.mine), now.made)
+    mine = (pod for pod in pods if pod.uid in book.mine and account_of(pod.body) not in scope.executors)
+    return Held(tuple(mine), now.made)
 
 
 def enter(

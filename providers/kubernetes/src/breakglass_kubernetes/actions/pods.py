@@ -28,6 +28,7 @@ from breakglass.provider import Outcome, Proposal, Proposed, Reversal
 from breakglass_kubernetes.actions.bare_pods import bring_back, keep
 from breakglass_kubernetes.actions.held_workloads import named
 from breakglass_kubernetes.actions.pod_book import DEFAULT_GRACE_S, Book, bury, enter, miss, owned
+from breakglass_kubernetes.actions.pod_doors import doors
 from breakglass_kubernetes.actions.pod_fate import Fate, ready_nodes
 from breakglass_kubernetes.actions.pod_watch import look, versions
 from breakglass_kubernetes.cluster import Cluster
@@ -41,7 +42,10 @@ from breakglass_kubernetes.signed_maps import listed, mapped
 LONGEST_GRACE_S = DEFAULT_GRACE_S
 PATIENCE_S = 2.0
 """So long a pod is left to its controller."""
+MOST_AT_ONCE = 250
+"""So many are deleted between two looks: five seconds at the rate limit."""
 SINCE = "since"
+STEP = "end_pods"
 SPEC = ActionSpec(
     name="kubernetes.pods.end_pods",
     capability=Capability.STOP_WORKLOADS,
@@ -124,7 +128,9 @@ class EndPods:
             waited_s = now_s - book.first_s.get(str(one["uid"]), 0.0)
             if (grace_s := deletion(one, waited_s)) is not None:
                 todo.append((one, grace_s or None))
-        self._cluster.each(todo, lambda item: self._delete(*item))
+        # First those that nobody else ends; most of the others are gone by the next look.
+        todo.sort(key=lambda item: bool(item[0]["left"]))
+        self._cluster.each(todo[:MOST_AT_ONCE], lambda item: self._delete(*item))
 
     def judge(self, resource: Resource, state: State) -> Judgement:  # noqa: ARG002 - the state says it all
         """Decide whether every pod is known to have ended."""
@@ -196,7 +202,12 @@ def propose(cluster: Cluster, found: Found) -> Proposed:
         return Proposed()
     since = listed(versions(cluster, scope.look_in))
     uid, label = cluster.settings.cluster_uid, f"pods of {scope.agent}"
-    return Proposed((Proposal("end_pods", SPEC.name, target(scope, uid, label, **{SINCE: since})),))
+    step = Proposal(STEP, SPEC.name, target(scope, uid, label, **{SINCE: since}))
+    try:
+        ready = ready_nodes(cluster.every(NODES))
+    except ProviderError as error:
+        return Proposed((step,), incomplete=(f"nodes cannot be read: {error}"[:500],))
+    return Proposed((step,), doors=doors(found.held.of(PODS), ready, STEP))
 
 
 ACTION_CLASSES = (EndPods,)
