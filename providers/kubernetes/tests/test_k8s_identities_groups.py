@@ -9,7 +9,13 @@ from breakglass.model.plan import DoorKind
 from breakglass.provider import Discovery, Outcome, ProposedDoor
 from breakglass_kubernetes.actions import bindings, group_bindings, identities, service_accounts
 from breakglass_kubernetes.found import Found
-from breakglass_kubernetes.kinds import CLUSTER_ROLE_BINDINGS, ROLE_BINDINGS, SECRETS, SERVICE_ACCOUNTS
+from breakglass_kubernetes.kinds import (
+    CLUSTER_ROLE_BINDINGS,
+    CLUSTER_ROLES,
+    ROLE_BINDINGS,
+    SECRETS,
+    SERVICE_ACCOUNTS,
+)
 from breakglass_kubernetes.ownership import Held
 from breakglass_kubernetes.scope import Scope
 from providers.kubernetes.tests.rig_k8s import Rig, close, proposal, undo
@@ -73,11 +79,27 @@ def test_a_group_that_others_are_in_is_a_door_until_the_accounts_are_gone(rig: R
 
     assert (DoorKind.PRIVILEGED, Verdict.NOT_CONTAINED) == (said.door.kind, said.door.verdict)
     assert (service_accounts.KEY,) == said.closed_by
+    again = rig.provider(service_accounts=[f"{rig.namespace}/default"]).discover()
+    assert () == door(again, f"{rig.namespace}/everyone").closed_by
     assert [wide in one.resource for one in found.not_touched].count(True) == 1
     assert not [one for one in found.doors if "watchers" in one.door.name or "basic-user" in one.door.name]
     assert group_bindings.SPEC.name not in {one.action for one in found.proposals}
     rig.plane.call("DELETE", CLUSTER_ROLE_BINDINGS.path("", wide))
     rig.plane.call("DELETE", ROLE_BINDINGS.path(rig.namespace, "everyone"))
+
+
+def test_a_role_that_everybody_has_is_a_door_once_somebody_widened_it(rig: Rig) -> None:
+    """Its name makes nothing harmless."""
+    rig.make(SERVICE_ACCOUNTS, "bot", {})
+    role = rig.plane.call("GET", CLUSTER_ROLES.path("", "system:basic-user"))
+    wider = {"apiGroups": [""], "resources": ["secrets"], "verbs": ["get"]}
+    put = rig.plane.call(
+        "PUT", CLUSTER_ROLES.path("", "system:basic-user"), {**role, "rules": [*role["rules"], wider]}
+    )
+    found = rig.provider(service_accounts=[f"{rig.namespace}/bot"]).discover()
+    rig.plane.call("PUT", CLUSTER_ROLES.path("", "system:basic-user"), {**put, "rules": role["rules"]})
+
+    assert Verdict.NOT_CONTAINED is door(found, "/system:basic-user").door.verdict
 
 
 def test_rights_to_get_credentials_of_others_are_said_only_where_it_had_them(rig: Rig) -> None:

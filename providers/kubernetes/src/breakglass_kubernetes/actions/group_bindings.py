@@ -97,7 +97,9 @@ def proposed(cluster: Cluster, found: Found, choice: Choice, rbac: Rbac, closer:
         )
         said = Proposed((Proposal(KEY, SPEC.name, target),))
     for grant in through:
-        if _is_one(grant.subject, groups) or grant.role in HARMLESS or not grant.rules:
+        # By its rules, too: whoever may edit a role may widen one that everybody has.
+        everyones = grant.role in HARMLESS and not any(acts(rule) for rule in grant.rules)
+        if _is_one(grant.subject, groups) or everyones or not grant.rules:
             continue
         said = said.plus(_said(grant, choice, closer))
     return said
@@ -121,7 +123,11 @@ def _said(grant: Grant, choice: Choice, closer: str) -> Proposed:
         why = f"gives {grant.role} to everybody, without any credential"
     elif choice.scope.users or choice.scope.groups:
         why += "; the agent's users keep it, as nothing deletes them"
-    only_accounts = not (anybody or choice.scope.users or choice.scope.groups)
+    # "default" is made again at once, and whoever gets a token for it is in the group.
+    comes_back = any(one.endswith("/default") for one in choice.accounts)
+    if comes_back:
+        why += "; the account default comes back by itself, and is in it again"
+    only_accounts = not (anybody or comes_back or choice.scope.users or choice.scope.groups)
     door = Door(
         kind=DoorKind.PRIVILEGED,
         name=name,
