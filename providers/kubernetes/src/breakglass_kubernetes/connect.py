@@ -15,7 +15,7 @@ from breakglass_kubernetes.cluster import Cluster
 from breakglass_kubernetes.credential import Credential
 from breakglass_kubernetes.discover import discover
 from breakglass_kubernetes.kinds import NAMESPACES
-from breakglass_kubernetes.kubeconfig import MAX_BYTES, Context, Identity, ca_der, read
+from breakglass_kubernetes.kubeconfig import Context, Identity, ca_der, read, read_file
 from breakglass_kubernetes.objects import Body, part, text, uid_of
 from breakglass_kubernetes.pinned import Pinned
 from breakglass_kubernetes.preflight import preflight
@@ -103,15 +103,7 @@ def _context(settings: KubernetesSettings, connection: Connection) -> Context:
     else:
         path = Path(settings.text("kubeconfig") or "~/.kube/config").expanduser()
         where, folder = f"kubeconfig {path}", path.parent
-        try:
-            with path.open("rb") as file:
-                data = file.read(MAX_BYTES + 1)
-        except OSError as error:
-            raise Denied(
-                f"the executor's kubeconfig cannot be read: {error.strerror}",
-                where=where,
-                remedy="set kubeconfig or credential of the reach",
-            ) from error
+        data = read_file(path, "the executor's kubeconfig", where=where)
     context = read(data, settings.text("as"), where=where, folder=folder)
     if context.server != settings.server:
         raise Denied(

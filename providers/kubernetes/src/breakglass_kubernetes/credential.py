@@ -8,12 +8,11 @@ from collections.abc import Callable
 from breakglass.clock import Clock
 from breakglass.errors import Denied, ProviderError, Unreachable
 from breakglass_kubernetes import lifetime
-from breakglass_kubernetes.kubeconfig import Identity
+from breakglass_kubernetes.kubeconfig import Identity, read_file
 from breakglass_kubernetes.plugin import Shown, run_plugin
 
 __all__ = ["Credential", "Shown"]
 RENEWAL_PAUSE_S = 1.0
-MAX_TOKEN = 1024 * 1024
 
 
 class Credential:
@@ -68,11 +67,8 @@ class Credential:
             return run_plugin(identity.plugin, where=self._where)
         token = identity.token
         if identity.token_file is not None:
-            try:
-                with identity.token_file.open("rb") as file:
-                    token = file.read(MAX_TOKEN).decode("ascii").strip()
-            except (OSError, UnicodeDecodeError) as error:
-                raise Denied(f"tokenFile {identity.token_file} cannot be read", where=self._where) from error
+            what = f"tokenFile {identity.token_file}"
+            token = read_file(identity.token_file, what, where=self._where).decode("ascii", "replace").strip()
         if not token.isascii() or not token.isprintable():
             raise Denied("its token is no token: it has characters that none has", where=self._where)
         return Shown(token, identity.certificate, identity.key)

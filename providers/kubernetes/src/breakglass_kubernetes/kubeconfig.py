@@ -11,6 +11,7 @@ import base64
 import binascii
 import os
 import re
+import stat
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -96,6 +97,23 @@ def read(data: bytes, wanted: str, *, where: str, folder: Path | None) -> Contex
         proxy=proxy,
         identity=_identity(user, reader),
     )
+
+
+def read_file(path: Path, what: str, *, where: str) -> bytes:
+    """Return what a plain file holds; a pipe would keep a stop waiting.
+
+    Raises:
+        Denied: it cannot be read, or is something else.
+    """
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
+        with os.fdopen(fd, "rb") as file:
+            if not stat.S_ISREG(os.fstat(fd).st_mode):
+                raise Denied(f"{what} cannot be read: it is no plain file", where=where, remedy=REMEDY)
+            return file.read(MAX_BYTES + 1)
+    except (OSError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) else "no path"
+        raise Denied(f"{what} cannot be read: {why}", where=where, remedy=REMEDY) from error
 
 
 def ca_der(pem: bytes, *, where: str) -> bytes:
@@ -201,11 +219,7 @@ class _Reader:
         if not name:
             return b""
         path = self.path(name)
-        try:
-            with path.open("rb") as file:
-                return file.read(MAX_BYTES)
-        except OSError as error:
-            raise Denied(f"{key} {path}: {error.strerror}", where=self.where, remedy=REMEDY) from error
+        return read_file(path, f"{key} {path}", where=self.where)
 
 
 def _named(whole: Mapping[str, Any], group: str, key: str, name: str, where: str) -> Body:

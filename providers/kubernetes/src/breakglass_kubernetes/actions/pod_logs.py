@@ -180,6 +180,8 @@ class CollectPodLogs:
 
 def propose(cluster: Cluster, found: Found) -> Proposed:
     """Propose to collect the logs of all that is the agent's."""
+    if not (found.scope.look_in or found.held.things):
+        return Proposed()
     since = since_of(cluster) if cluster.connection.since else None
     words = f" since {since}" if since else ""
     label = f"logs of {found.scope.agent}'s pods in {cluster.settings.server}{words}"
