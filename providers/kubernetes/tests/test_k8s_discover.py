@@ -47,7 +47,7 @@ def label(rig: Rig) -> dict[str, str]:
 
 def connect(rig: Rig, born: str = "", later_s: float = 0, **settings: Json) -> KubernetesProvider:
     """Connect for this test's agent; `born` and what is later than that: when the harm began."""
-    provider = rig.provider(**settings)
+    provider = rig.provider(**settings)  # type: ignore[arg-type]  # no key of a reach is one of its own arguments here
     agent = replace(provider.cluster.connection.agent, name=rig.namespace)
     since = Instant.parse(born).plus(later_s) if born else None
     provider.cluster.connection = replace(provider.cluster.connection, agent=agent, since=since)

@@ -51,9 +51,10 @@ class Agent:
     def found(self, **settings: Json) -> Gathered:
         """Discover with the audit log."""
         log = str(self.rig.plane.folder / "audit.log")
-        named = {"service_accounts": [f"{self.rig.namespace}/{self.account}"]}
+        accounts: list[Json] = [f"{self.rig.namespace}/{self.account}"]
+        whole: dict[str, Json] = {"audit_log": log, "service_accounts": accounts, **settings}
         self.rig.plane.audit()  # waits until its lines are written
-        provider = self.rig.provider(**{"audit_log": log, **named, **settings})
+        provider = self.rig.provider(**whole)  # type: ignore[arg-type]  # keys of a reach
         return gather(provider.cluster, whoami(provider.cluster))
 
 
