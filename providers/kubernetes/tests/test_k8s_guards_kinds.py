@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from breakglass.model.action import Verdict
 from breakglass_kubernetes.actions.refuse_relaunch import NAME
 from breakglass_kubernetes.guard_words import quote
 from breakglass_kubernetes.kinds import (
@@ -133,3 +134,21 @@ def test_a_user_with_quotes_in_its_name_is_guarded(rig: Rig) -> None:
     odd = 'CN="bot\\one" é'
     with guarded(rig, users=[odd]) as name:
         assert name.startswith("breakglass-test-bot-")
+
+
+def test_a_namespace_that_is_going_is_no_reason_to_doubt_the_guard(rig: Rig) -> None:
+    """Its refusals are not ours and are not counted; the agent's label is tried where nothing goes."""
+    own = rig.new_namespace(f"{rig.namespace}-own")
+    rig.make(
+        JOBS, "held", {"metadata": {"finalizers": ["example.com/hold"]}, "spec": spec(JOBS)}, namespace=own
+    )
+    provider = rig.provider(namespace=own, own_namespace=True)
+    action, target = provider.actions[NAME], proposal(provider, NAME).target
+    rig.plane.call("DELETE", f"/api/v1/namespaces/{own}")
+    with guarded(rig, namespace=own, own_namespace=True):
+        pass
+    patched(rig, JOBS.path(own, "held"), {"metadata": {"finalizers": None}})
+
+    said = action.probe(target)
+    assert said is not None
+    assert said.verdict is not Verdict.CONTAINED
