@@ -112,6 +112,23 @@ def test_an_answer_without_end_is_ended(tmp_path: Path) -> None:
                 cluster.ask("GET", path)
 
 
+def test_objects_that_are_made_very_large_do_not_hide_a_listing(tmp_path: Path) -> None:
+    """A page that is too long is asked for again, smaller."""
+
+    def handle(request: BaseHTTPRequestHandler) -> None:
+        if "limit=500" not in request.path:
+            say(request, {"items": [{"metadata": {"name": "a"}}]})
+            return
+        request.send_response(200)
+        request.send_header("Content-Length", str(1024**3))
+        request.end_headers()
+        for _ in range(1024):
+            request.wfile.write(b" " * 1024**2)
+
+    with front(tmp_path, handle) as made:
+        assert len(of(made, tmp_path).every(PODS)) == 1
+
+
 def test_an_answer_that_drips_is_ended(tmp_path: Path) -> None:
     """Each byte comes in time, and all of them never."""
 

@@ -13,7 +13,7 @@ from breakglass_kubernetes.kinds import Kind
 from breakglass_kubernetes.kubeconfig import Context
 from breakglass_kubernetes.objects import Body
 from breakglass_kubernetes.pace import Pace
-from breakglass_kubernetes.refusals import CredentialsExpired, Failure, failure_of, lost, translate
+from breakglass_kubernetes.refusals import CredentialsExpired, Failure, TooLong, failure_of, lost, translate
 from breakglass_kubernetes.settings import KubernetesSettings
 from breakglass_kubernetes.wire import READ_S, Answer, Wire
 
@@ -72,6 +72,11 @@ class Cluster:
         for _ in range(_MAX_PAGES):
             try:
                 page = self.ask("GET", kind.path(namespace), query=query)
+            except TooLong:
+                if query["limit"] == "1":
+                    raise
+                query["limit"] = str(max(1, int(query["limit"]) // 10))  # an agent may make large objects
+                continue
             except Transient as error:
                 if failure_of(error).reason != "Expired" or "continue" not in query:
                     raise
@@ -212,7 +217,7 @@ class Cluster:
             answer = self._wire.call(
                 method, path, query=query, body=body, content_type=content_type, read_s=read_s
             )
-        except (HTTPError, OSError) as error:
+        except (HTTPError, OSError, TooLong) as error:
             raise lost(error, self._of(path), write=write) from error
         if answer.ok:
             return answer
@@ -239,7 +244,7 @@ class Cluster:
         wire = Wire(self.context, Shown(token=token))
         try:
             return wire.call(method, path, body=body)
-        except (HTTPError, OSError) as error:
+        except (HTTPError, OSError, TooLong) as error:
             raise lost(error, self._of(path), write=False) from error
         finally:
             wire.close()

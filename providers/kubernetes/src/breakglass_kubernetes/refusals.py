@@ -22,6 +22,10 @@ class CredentialsExpired(Transient):
     """The executor's own credentials have ended or are refused: new ones let the stop go on."""
 
 
+class TooLong(Transient):
+    """An answer is longer than any may be: of a listing, smaller pages may do."""
+
+
 @dataclass(eq=False, slots=True)
 class Failure(Exception):
     """What the server answered in place of what was asked for."""
@@ -94,6 +98,8 @@ def lost(error: Exception, where: str, *, write: bool) -> ProviderError:
     """Return the error of ours for a call that got no answer at all; raise it ``from`` that one."""
     import urllib3.exceptions as wire
 
+    if isinstance(error, TooLong):
+        return InDoubt(error.what, where=where) if write else TooLong(error.what, where=where)
     cause = error.reason if isinstance(error, wire.MaxRetryError) and error.reason is not None else error
     name = type(cause).__name__
     never_sent = wire.NewConnectionError | wire.ConnectTimeoutError | wire.SSLError | wire.ProxyError

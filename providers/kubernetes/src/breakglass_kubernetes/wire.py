@@ -23,6 +23,7 @@ from urllib.parse import urlencode
 from breakglass.errors import Denied
 from breakglass_kubernetes.credential import Shown
 from breakglass_kubernetes.kubeconfig import Context, ca_der
+from breakglass_kubernetes.refusals import TooLong
 
 if TYPE_CHECKING:
     from urllib3 import BaseHTTPResponse
@@ -97,6 +98,7 @@ class Wire:
 
         Raises:
             urllib3.exceptions.HTTPError: no answer came, or not all of it.
+            TooLong: there is no end of it.
         """
         from urllib3 import Timeout
 
@@ -130,7 +132,7 @@ class Wire:
 
 
 def _whole(response: BaseHTTPResponse, until_s: float) -> bytes:
-    """Read an answer to its end. Raises HTTPError: it is too long, too slow, or cut short."""
+    """Read an answer to its end. Raises TooLong; HTTPError: it is too slow, or cut short."""
     from urllib3.exceptions import HTTPError
 
     found, size = list[bytes](), 0
@@ -138,7 +140,7 @@ def _whole(response: BaseHTTPResponse, until_s: float) -> bytes:
         found.append(data)
         size += len(data)
         if size > MAX_ANSWER:
-            raise HTTPError(f"an answer of more than {MAX_ANSWER} bytes")
+            raise TooLong(f"gives an answer of more than {MAX_ANSWER} bytes")
         if time.monotonic() > until_s:
             raise HTTPError("an answer that does not end")
     return b"".join(found)
