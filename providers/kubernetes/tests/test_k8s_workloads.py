@@ -15,6 +15,8 @@ from breakglass.model.action import Verdict
 from breakglass.provider import Action, Outcome
 from breakglass_kubernetes.cluster import APPLY, MERGE
 from breakglass_kubernetes.kinds import (
+    CLUSTER_ROLE_BINDINGS,
+    CLUSTER_ROLES,
     DEPLOYMENTS,
     NAMESPACES,
     REPLICA_SETS,
@@ -24,7 +26,7 @@ from breakglass_kubernetes.kinds import (
 )
 from breakglass_kubernetes.objects import managers_of
 from breakglass_kubernetes.sandbox.process import ApiError
-from providers.kubernetes.tests.rig_k8s import Rig, close, proposal, template, undo
+from providers.kubernetes.tests.rig_k8s import SELECTOR, Rig, close, proposal, template, undo
 
 ACTION = "kubernetes.apps.scale_to_zero"
 BOT = {"app": "bot"}
@@ -311,6 +313,34 @@ def test_admission_that_refuses_one_object_is_quoted_and_the_others_are_held(rig
     assert "/free@" not in reason
     assert rig.get(DEPLOYMENTS, "free")["spec"]["replicas"] == 0
     rig.plane.call("DELETE", BINDINGS.path("", name))
+
+
+def test_a_kind_that_cannot_be_read_leaves_the_others_held_and_the_verdict_unknown(rig: Rig) -> None:
+    """An executor whose role lacks StatefulSets still scales the Deployments down."""
+    deploy(rig)
+    _, target = step(rig)
+    rules = [
+        {"apiGroups": [""], "resources": ["namespaces"], "verbs": ["get"]},
+        {"apiGroups": ["apps"], "resources": ["deployments", "replicasets"], "verbs": ["list", "patch"]},
+        {"apiGroups": [""], "resources": ["replicationcontrollers"], "verbs": ["list"]},
+    ]
+    name = f"limited-{rig.namespace}"
+    rig.make(CLUSTER_ROLES, name, {"rules": rules})
+    who = {"kind": "User", "name": name, "apiGroup": "rbac.authorization.k8s.io"}
+    role = {"kind": "ClusterRole", "name": name, "apiGroup": "rbac.authorization.k8s.io"}
+    rig.make(CLUSTER_ROLE_BINDINGS, name, {"subjects": [who], "roleRef": role})
+    provider = rig.provider(user=name, groups=(), namespace=rig.namespace, selector=SELECTOR)
+    action = provider.actions[ACTION]
+
+    for _ in range(4):
+        state = action.observe(target)
+        action.apply(target, state, "token")
+        SystemClock().sleep(0.3)
+
+    found, reason = verdict(action, target)
+    assert rig.get(DEPLOYMENTS, "web")["spec"]["replicas"] == 0
+    assert found is Verdict.UNKNOWN
+    assert "statefulsets.apps: refused" in reason
 
 
 def test_a_namespace_that_is_being_deleted_is_stopped_as_far_as_it_is_there(rig: Rig) -> None:

@@ -16,7 +16,7 @@ from breakglass.model.action import ActionSpec, Authority, Capability, Grade, Re
 from breakglass.model.resource import Resource
 from breakglass.provider import Action, Proposal, Proposed
 from breakglass_kubernetes.actions import custom_scale
-from breakglass_kubernetes.actions.held_workloads import Cut, Holding, Mine
+from breakglass_kubernetes.actions.held_workloads import Cut, Holding, Looked, Mine, listed
 from breakglass_kubernetes.actions.scale_to_zero import SCALED, value
 from breakglass_kubernetes.cluster import Cluster
 from breakglass_kubernetes.found import Found
@@ -62,17 +62,15 @@ SPEC = ActionSpec(
 )
 
 
-def look(cluster: Cluster, resource: Resource, mine: Mine) -> tuple[list[Cut], str]:
-    """Return every autoscaler that is the agent's, or that scales what is. Raises ProviderError."""
+def look(cluster: Cluster, resource: Resource, mine: Mine) -> Looked:
+    """Return every autoscaler that is the agent's, or that scales what is."""
     scope = Scope.of(resource)
-    things = [Thing(kind, body) for kind in SCALED for body in cluster.list_in(kind, scope.look_in)]
-    things += [
-        thing
-        for thing, _ in custom_scale.read(cluster, scope.more.get(custom_scale.PARAM, []), scope.look_in)[0]
-    ]
-    owned = mine.held(resource, scope, things).things
-    found = [Thing(AUTOSCALERS, body) for body in cluster.list_in(AUTOSCALERS, scope.look_in)]
-    return [_cut(one) for one in found if is_of(scope, one, owned)], ""
+    things, failed = listed(cluster, SCALED, scope)
+    custom = custom_scale.read(cluster, scope.more.get(custom_scale.PARAM, []), scope.look_in)
+    owned = mine.held(resource, scope, [*things, *(thing for thing, _ in custom.things)]).things
+    found, unread = listed(cluster, (AUTOSCALERS,), scope)
+    cuts = [_cut(one) for one in found if is_of(scope, one, owned)]
+    return Looked(cuts, failed=(*failed, *unread, *custom.failed))
 
 
 def is_of(scope: Scope, one: Thing, workloads: Iterable[Thing]) -> bool:

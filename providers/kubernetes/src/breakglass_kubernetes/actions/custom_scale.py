@@ -8,6 +8,7 @@ vanish in the middle, and its objects with it.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from breakglass.canon import Json
@@ -38,33 +39,50 @@ def scaled(definition: Body) -> tuple[Kind, Path] | None:
     return None
 
 
-def read(
-    cluster: Cluster, wanted: Json, namespaces: tuple[str, ...]
-) -> tuple[list[tuple[Thing, Path]], list[str]]:
-    """Return the objects of these kinds, with the path of their replicas; and the kinds that are gone.
+@dataclass(frozen=True, slots=True)
+class Scalable:
+    """What there is of custom resources that can be scaled."""
 
-    Raises:
-        ProviderError: a listing failed, or a kind is defined and cannot be listed.
-    """
+    things: tuple[tuple[Thing, Path], ...]
+    """With the path of their replicas."""
+    gone: tuple[str, ...]
+    """Kinds that are defined no more."""
+    failed: tuple[str, ...]
+    """Kinds that could not be read, and why."""
+
+
+def read(cluster: Cluster, wanted: Json, namespaces: tuple[str, ...]) -> Scalable:
+    """Return the objects of these kinds; one that cannot be read hides no other."""
     found: list[tuple[Thing, Path]] = []
     gone: list[str] = []
+    failed: list[str] = []
     for one in wanted if isinstance(wanted, list) else []:
-        name = f"{part(_body(one)).get('plural')}.{part(_body(one)).get('group')}"
-        definition = cluster.maybe(CUSTOM_RESOURCES, "", name)
-        made = None if definition is None else scaled(definition)
-        if made is None:
-            gone.append(name)
-            continue
-        kind, path = made
+        name = f"{_body(one).get('plural')}.{_body(one).get('group')}"
         try:
-            found += [(Thing(kind, body), path) for body in cluster.list_in(kind, namespaces)]
-        except Gone as error:
-            if cluster.maybe(CUSTOM_RESOURCES, "", name) is not None:
-                raise ProviderError(
-                    "is defined and cannot be listed", where=f"{cluster.where} {name}"
-                ) from error
-            gone.append(name)
-    return found, gone
+            made = _read(cluster, name, namespaces)
+        except ProviderError as error:
+            failed.append(f"{name}: {error.what}"[:300])
+            continue
+        found += made or []
+        gone += [name] if made is None else []
+    return Scalable(tuple(found), tuple(gone), tuple(failed))
+
+
+def _read(cluster: Cluster, name: str, namespaces: tuple[str, ...]) -> list[tuple[Thing, Path]] | None:
+    """Return the objects of one kind; None: it is gone. Raises ProviderError: it cannot be listed."""
+    definition = cluster.maybe(CUSTOM_RESOURCES, "", name)
+    if definition is None:
+        return None
+    made = scaled(definition)
+    if made is None:
+        raise ProviderError("is defined, and can be scaled no more", where=f"{cluster.where} {name}")
+    kind, path = made
+    try:
+        return [(Thing(kind, body), path) for body in cluster.list_in(kind, namespaces)]
+    except Gone as error:
+        if cluster.maybe(CUSTOM_RESOURCES, "", name) is None:
+            return None
+        raise ProviderError("is defined, and cannot be listed", where=f"{cluster.where} {name}") from error
 
 
 def _body(one: Any) -> Mapping[str, Any]:  # noqa: ANN401 - JSON

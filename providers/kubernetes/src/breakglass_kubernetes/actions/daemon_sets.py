@@ -13,7 +13,7 @@ from breakglass.canon import Json
 from breakglass.model.action import ActionSpec, Authority, Capability, Grade, Reversibility, Source
 from breakglass.model.resource import Resource
 from breakglass.provider import Action, Proposal, Proposed
-from breakglass_kubernetes.actions.held_workloads import Cut, Holding, Mine
+from breakglass_kubernetes.actions.held_workloads import Cut, Holding, Looked, Mine, listed
 from breakglass_kubernetes.actions.scale_to_zero import LOGS, value
 from breakglass_kubernetes.cluster import Cluster
 from breakglass_kubernetes.found import Found
@@ -49,12 +49,13 @@ SPEC = ActionSpec(
 )
 
 
-def look(cluster: Cluster, resource: Resource, mine: Mine) -> tuple[list[Cut], str]:
-    """Return every DaemonSet of the agent's. Raises ProviderError."""
+def look(cluster: Cluster, resource: Resource, mine: Mine) -> Looked:
+    """Return every DaemonSet of the agent's."""
     scope = Scope.of(resource)
-    things = [Thing(DAEMON_SETS, body) for body in cluster.list_in(DAEMON_SETS, scope.look_in)]
+    things, failed = listed(cluster, (DAEMON_SETS,), scope)
     nowhere: dict[str, Json] = {STOPPED: label_value(cluster.connection.incident)}
-    return [_cut(thing, nowhere) for thing in mine.held(resource, scope, things).things], ""
+    cuts = [_cut(thing, nowhere) for thing in mine.held(resource, scope, things).things]
+    return Looked(cuts, failed=failed)
 
 
 def label_value(text: str) -> str:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from breakglass.canon import Json
+from breakglass.errors import ProviderError
 from breakglass.model.action import ActionSpec, Judgement, Verdict
 from breakglass.model.resource import Resource, State
 from breakglass.provider import Outcome, Reversal
@@ -72,8 +73,31 @@ class Mine:
         return Held((*now.things, *hidden), now.made)
 
 
-Look = Callable[[Cluster, Resource, Mine], tuple[Sequence[Cut], str]]
-"""Returns what is to be held now, and a remark."""
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """What one look found."""
+
+    cuts: Sequence[Cut]
+    remark: str = ""
+    failed: Sequence[str] = ()
+    """Kinds that could not be read: the others are held all the same."""
+
+
+Look = Callable[[Cluster, Resource, Mine], Looked]
+
+
+def listed(cluster: Cluster, kinds: Iterable[Kind], scope: Scope) -> tuple[list[Thing], list[str]]:
+    """Return everything of these kinds where the agent's can be, and which kinds could not be read."""
+    found: list[Thing] = []
+    failed: list[str] = []
+    for kind in kinds:
+        try:
+            found += [Thing(kind, body) for body in cluster.list_in(kind, scope.look_in)]
+        except ProviderError as error:
+            failed.append(f"{kind.name}: {error.what}"[:300])
+    return found, failed
+
+
 Left = Callable[[Mapping[str, Any], Mapping[str, Any]], Mapping[Path, Json]]
 """Returns, of what was recorded and the object as it is, the values that the stop left there."""
 
@@ -101,12 +125,13 @@ class Holding:
 
     def observe(self, resource: Resource) -> State:
         """Read every workload of the agent's with the field's value and owners. Raises ProviderError."""
-        cuts, remark = self._look(self._cluster, resource, self._mine)
-        return State({cut.key: seen(cut) for cut in cuts}, note=remark)
+        found = self._look(self._cluster, resource, self._mine)
+        objects = {cut.key: seen(cut) for cut in found.cuts}
+        return State(objects, complete=not found.failed, note="; ".join(found.failed) or found.remark)
 
     def apply(self, resource: Resource, before: State, token: str) -> None:  # noqa: ARG002 - the API takes no token
         """Hold the field where that is not so yet; only of what is recorded. Raises ProviderError."""
-        cuts, _ = self._look(self._cluster, resource, self._mine)
+        cuts = self._look(self._cluster, resource, self._mine).cuts
         todo = [cut for cut in cuts if cut.key in before.objects and not is_held(cut.thing.body, cut.fields)]
         self._cluster.each(todo, lambda cut: hold(self._cluster, cut.thing.kind, cut.thing, cut.fields))
 
@@ -186,8 +211,8 @@ def judge_held(state: State) -> Judgement:
         for key, one in found.items()
         if one["acted"] and one["running"]
     ]
-    if idle:
-        return Judgement(Verdict.UNKNOWN, named(idle))
+    if idle or not state.complete:
+        return Judgement(Verdict.UNKNOWN, named(idle) or f"not all could be read: {state.note}")
     remark = f"; {state.note}" if state.note else ""
     return Judgement(Verdict.CONTAINED, f"all {len(found)} are held by us{remark}")
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from breakglass.model.action import ActionSpec, Authority, Capability, Grade, Reversibility, Source
 from breakglass.model.resource import Resource
 from breakglass.provider import Action, Proposal, Proposed
-from breakglass_kubernetes.actions.held_workloads import Cut, Holding, Mine
+from breakglass_kubernetes.actions.held_workloads import Cut, Holding, Looked, Mine, listed
 from breakglass_kubernetes.actions.scale_to_zero import LOGS, value
 from breakglass_kubernetes.cluster import Cluster
 from breakglass_kubernetes.found import Found
@@ -43,14 +43,12 @@ SPEC = ActionSpec(
 )
 
 
-def look(cluster: Cluster, resource: Resource, mine: Mine) -> tuple[list[Cut], str]:
-    """Return every Job of the agent's that has not ended. Raises ProviderError."""
+def look(cluster: Cluster, resource: Resource, mine: Mine) -> Looked:
+    """Return every Job of the agent's that has not ended."""
     scope = Scope.of(resource)
-    things = [
-        Thing(kind, body) for kind in (CRON_JOBS, JOBS) for body in cluster.list_in(kind, scope.look_in)
-    ]
+    things, failed = listed(cluster, (CRON_JOBS, JOBS), scope)
     jobs = mine.held(resource, scope, things).of(JOBS)
-    return [_cut(thing) for thing in jobs if not is_finished(thing.body)], ""
+    return Looked([_cut(thing) for thing in jobs if not is_finished(thing.body)], failed=failed)
 
 
 def is_finished(body: Body) -> bool:

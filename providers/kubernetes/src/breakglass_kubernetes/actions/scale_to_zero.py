@@ -16,7 +16,7 @@ from breakglass.model.action import ActionSpec, Authority, Capability, Grade, Re
 from breakglass.model.resource import Resource
 from breakglass.provider import Action, Proposal, Proposed
 from breakglass_kubernetes.actions import custom_scale
-from breakglass_kubernetes.actions.held_workloads import Cut, Holding, Mine
+from breakglass_kubernetes.actions.held_workloads import Cut, Holding, Looked, Mine, listed
 from breakglass_kubernetes.cluster import Cluster
 from breakglass_kubernetes.found import Found
 from breakglass_kubernetes.held_fields import is_held
@@ -73,19 +73,19 @@ SPEC = ActionSpec(
 )
 
 
-def look(cluster: Cluster, resource: Resource, mine: Mine) -> tuple[list[Cut], str]:
-    """Return what is to be held at zero. Raises ProviderError."""
+def look(cluster: Cluster, resource: Resource, mine: Mine) -> Looked:
+    """Return what is to be held at zero."""
     scope = Scope.of(resource)
-    things = [Thing(kind, body) for kind in SCALED for body in cluster.list_in(kind, scope.look_in)]
+    things, failed = listed(cluster, SCALED, scope)
     held = mine.held(resource, scope, things)
-    # Its own target: a custom resource is the agent's by the same rules, and made by none of the above.
-    custom, gone = custom_scale.read(cluster, scope.more.get(custom_scale.PARAM, []), scope.look_in)
-    paths = {thing.uid: path for thing, path in custom}
-    owned = mine.held(resource, scope, [thing for thing, _ in custom]).things
+    custom = custom_scale.read(cluster, scope.more.get(custom_scale.PARAM, []), scope.look_in)
+    paths = {thing.uid: path for thing, path in custom.things}
+    owned = mine.held(resource, scope, [thing for thing, _ in custom.things]).things
     cuts = [_built_in(thing, held) for thing in (*held.roots, *_claimed(held, mine))]
     cuts += [_custom(thing, paths[thing.uid]) for thing in owned]
-    remark = f"no longer served, their objects are gone with them: {', '.join(gone)}" if gone else ""
-    return cuts, remark
+    gone = ", ".join(custom.gone)
+    remark = f"no longer served, their objects are gone with them: {gone}" if gone else ""
+    return Looked(cuts, remark, (*failed, *custom.failed))
 
 
 def _claimed(held: Held, mine: Mine) -> list[Thing]:
