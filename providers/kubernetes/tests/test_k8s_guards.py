@@ -294,25 +294,3 @@ def test_a_namespace_of_the_agent_can_be_deleted(rig: Rig) -> None:
 def deployment_spec(*, replicas: int = 1) -> dict[str, Any]:
     """Return the spec of a Deployment of the agent's."""
     return {"replicas": replicas, "selector": {"matchLabels": {"app": "bot"}}, "template": template()}
-
-
-def test_what_a_named_workload_makes_is_known_by_its_owner(rig: Rig) -> None:
-    """A single Deployment without labels of ours: its ReplicaSets and their pods are refused."""
-    spec = {"selector": {"matchLabels": {"app": "x"}}, "template": template(labels={"app": "x"})}
-    rig.make(DEPLOYMENTS, "single", {"spec": {**spec, "replicas": 1}})
-    rig.make(DEPLOYMENTS, "single-too", {"spec": {**spec, "replicas": 1}})
-
-    def pods(owner: str) -> list[str]:
-        found = rig.plane.call("GET", PODS.path(rig.namespace))["items"]
-        names = (one["metadata"]["name"] for one in found if "deletionTimestamp" not in one["metadata"])
-        return [one for one in names if one.rsplit("-", 2)[0] == owner]
-
-    wait_until(lambda: len(pods("single")) == 1 and len(pods("single-too")) == 1)
-    with guarded(rig, workloads=[f"deployments.apps/{rig.namespace}/single"]) as name:
-        refused(name, lambda: scaled(rig, 3, name="single"))
-        first = pods("single")
-        for one in (*first, *pods("single-too")):
-            rig.plane.call("DELETE", PODS.path(rig.namespace, one))
-        wait_until(lambda: len(pods("single-too")) == 1)
-        time.sleep(1)
-        assert [one for one in pods("single") if one not in first] == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
@@ -23,7 +24,7 @@ from breakglass_kubernetes.kinds import (
 )
 from breakglass_kubernetes.sandbox.process import Sandbox
 from providers.kubernetes.tests.rig_k8s import Rig, proposal, template
-from providers.kubernetes.tests.test_k8s_guards import guarded, patched, refused
+from providers.kubernetes.tests.test_k8s_guards import guarded, patched, refused, scaled, wait_until
 
 ROLLOUTS = Kind("argoproj.io", "v1alpha1", "rollouts", "Rollout")
 
@@ -152,3 +153,25 @@ def test_a_namespace_that_is_going_is_no_reason_to_doubt_the_guard(rig: Rig) -> 
     said = action.probe(target)
     assert said is not None
     assert said.verdict is not Verdict.CONTAINED
+
+
+def test_what_a_named_workload_makes_is_known_by_its_owner(rig: Rig) -> None:
+    """A single Deployment without labels of ours: its ReplicaSets and their pods are refused."""
+    spec = {"selector": {"matchLabels": {"app": "x"}}, "template": template(labels={"app": "x"})}
+    rig.make(DEPLOYMENTS, "single", {"spec": {**spec, "replicas": 1}})
+    rig.make(DEPLOYMENTS, "single-too", {"spec": {**spec, "replicas": 1}})
+
+    def pods(owner: str) -> list[str]:
+        found = rig.plane.call("GET", PODS.path(rig.namespace))["items"]
+        names = (one["metadata"]["name"] for one in found if "deletionTimestamp" not in one["metadata"])
+        return [one for one in names if one.rsplit("-", 2)[0] == owner]
+
+    wait_until(lambda: len(pods("single")) == 1 and len(pods("single-too")) == 1)
+    with guarded(rig, workloads=[f"deployments.apps/{rig.namespace}/single"]) as name:
+        refused(name, lambda: scaled(rig, 3, name="single"))
+        first = pods("single")
+        for one in (*first, *pods("single-too")):
+            rig.plane.call("DELETE", PODS.path(rig.namespace, one))
+        wait_until(lambda: len(pods("single-too")) == 1)
+        time.sleep(1)
+        assert [one for one in pods("single") if one not in first] == []
