@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from breakglass.model.plan import Plan
     from breakglass.report.build import Report
 
-COLUMN = 10
+COLUMN = 12
 _TURNING = "|/-\\"
 
 

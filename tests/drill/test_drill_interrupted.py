@@ -80,7 +80,7 @@ def test_a_terminal_that_is_closed_ends_the_drill_and_its_agent() -> None:
     need_a_place()
     before = cgroups()
     with place() as here, running(here) as process:
-        until(process, "agent     ")
+        until(process, "agent  ")
         process.send_signal(signal.SIGHUP)
         process.communicate(timeout=60)
 
