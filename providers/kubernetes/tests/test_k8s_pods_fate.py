@@ -7,6 +7,7 @@ from typing import Any
 from breakglass.clock import SystemClock
 from breakglass.model.action import Verdict
 from breakglass.provider import Action
+from breakglass_kubernetes.actions.pod_book import Book, reconsider
 from breakglass_kubernetes.actions.pod_doors import doors
 from breakglass_kubernetes.actions.pod_fate import Fate, confirmed, fate_of, last_words
 from breakglass_kubernetes.kinds import PODS
@@ -216,6 +217,17 @@ def test_the_rule_says_ended_only_where_a_kubelet_said_so() -> None:
     assert last_words(pod("Pending"), READY)[0] is Fate.LOST
     assert last_words(pod("Pending", node=""), READY)[0] is Fate.ENDED
     assert last_words(pod("Succeeded", ENDED), READY)[0] is Fate.ENDED
+
+
+def test_last_words_on_a_silent_node_are_believed_once_it_is_back() -> None:
+    """A node that was slow for a moment makes nothing unknown for good; a removal by force stays so."""
+    seen = {"fate": "lost", "why": "", "node": "n", "removed": True}
+    book = Book(known={"told": {**seen, "told": True}, "forced": {**seen, "told": False}})
+
+    reconsider(book, {"n": False})
+    assert {"lost"} == {one["fate"] for one in book.known.values()}
+    reconsider(book, READY)
+    assert ["ended", "lost"] == [one["fate"] for one in book.known.values()]
 
 
 def test_what_waits_and_what_runs_beside_the_containers_counts() -> None:

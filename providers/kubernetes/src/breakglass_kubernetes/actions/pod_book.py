@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from breakglass.canon import Json
-from breakglass_kubernetes.actions.pod_fate import Fate, fate_of, last_words
+from breakglass_kubernetes.actions.pod_fate import Fate, confirmed, fate_of, last_words
 from breakglass_kubernetes.actions.pod_watch import Sight
 from breakglass_kubernetes.kinds import PODS
 from breakglass_kubernetes.objects import Body, account_of, bodies, controller_of, part, text, uid_of
@@ -74,7 +74,15 @@ def bury(book: Book, sight: Sight, ready: Mapping[str, bool]) -> None:
         if known is None and fate is Fate.ENDED:
             continue
         now = {"fate": str(fate), "why": why, "node": text(body, "spec", "nodeName"), "removed": True}
+        now["told"] = confirmed(body)
         book.known[uid] = (known or _first(Thing(PODS, body), None, left=False)) | now
+
+
+def reconsider(book: Book, ready: Mapping[str, bool]) -> None:
+    """Believe a kubelet that said so before its pod vanished, once its node is ready again."""
+    for uid, one in book.known.items():
+        if one["fate"] == Fate.LOST and one["told"] and ready.get(one["node"], False):
+            book.known[uid] = one | {"fate": str(Fate.ENDED), "why": "has ended"}
 
 
 def miss(book: Book, there: set[str], gap: str) -> None:
@@ -99,6 +107,7 @@ def _first(thing: Thing, manifest: Json, *, left: bool) -> dict[str, Json]:
         "ending_s": None,
         "left": left,
         "removed": False,
+        "told": False,
         "manifest": manifest,
     }
 

@@ -27,7 +27,7 @@ from breakglass.model.resource import Resource, State
 from breakglass.provider import Outcome, Proposal, Proposed, Reversal
 from breakglass_kubernetes.actions.bare_pods import bring_back, keep
 from breakglass_kubernetes.actions.held_workloads import named
-from breakglass_kubernetes.actions.pod_book import DEFAULT_GRACE_S, Book, bury, enter, miss, owned
+from breakglass_kubernetes.actions.pod_book import DEFAULT_GRACE_S, Book, bury, enter, miss, owned, reconsider
 from breakglass_kubernetes.actions.pod_doors import doors
 from breakglass_kubernetes.actions.pod_fate import Fate, ready_nodes
 from breakglass_kubernetes.actions.pod_watch import look, versions
@@ -113,6 +113,7 @@ class EndPods:
             enter(book, thing, ready, made=made, keep=lambda body: keep(self._cluster, body))
             book.first_s.setdefault(thing.uid, now_s)
         bury(book, sight, ready)
+        reconsider(book, ready)
         miss(book, {thing.uid for thing in whole.things}, sight.gap)
         # Only now: what failed on the way is asked for again.
         book.cursors = dict(sight.cursors)
