@@ -283,3 +283,14 @@ def test_an_executor_that_may_not_list_says_so_and_finds_the_rest(rig: Rig, plan
     assert len(found.found.held.of(DEPLOYMENTS)) == 1
     assert any("pods could not be listed" in one for one in found.proposed.incomplete)
     assert not found.found.held.of(PODS)
+
+
+def test_a_hundred_namespaces_are_a_handful_of_calls(rig: Rig) -> None:
+    """Of each kind one listing, whatever the number of namespaces and accounts."""
+    many: list[Json] = [f"{rig.namespace}-{n}" for n in range(100)]
+    user = f"counted-{rig.namespace}"
+    provider = connect(rig, user=user, namespaces=many, selector=SELECTOR)
+    before = len(rig.plane.audit())
+    gathered(provider)
+    events = rig.plane.audit(before)
+    assert 0 < len([one for one in events if one["user"]["username"] == user]) < 60
