@@ -37,16 +37,14 @@ class Claims:
     def widen(self, scope: Scope) -> Scope:
         """Return the scope with what was added."""
         own = _joined(scope.own, self.own)
+        not_alone = frozenset((*scope.shared, *scope.executors))
+        accounts = _joined(scope.accounts, self.accounts)
         return replace(
             scope,
             own=own,
-            labelled=tuple(one for one in _joined(scope.labelled, self.labelled) if one not in own),
+            labelled=tuple(one for one in _joined(scope.labelled, self.labelled) if one not in self.own),
             workloads=_joined(scope.workloads, self.workloads),
-            accounts=tuple(
-                one
-                for one in _joined(scope.accounts, self.accounts)
-                if one not in (*scope.shared, *scope.executors)
-            ),
+            accounts=tuple(one for one in accounts if one not in not_alone),
         )
 
     def principals(self) -> tuple[Resource, ...]:

@@ -71,25 +71,31 @@ def follow(looking: Looking, scope: Scope, claims: Claims, path: str, pods: froz
 def _judge(looking: Looking, scope: Scope, claims: Claims, deeds: Deeds, entered: Entered) -> None:
     live = _live(looking, (*deeds.made, *(one for one in deeds.changed if one[0].name in _RUNS)))
     # Accounts first: what is bound to one of them is no stranger's.
-    for place in sorted(deeds.made, key=lambda one: one[0] != SERVICE_ACCOUNTS):
-        event = deeds.made[place]
-        if (body := live.get(place)) is not None and _born_s(body) <= event.ended.epoch_ms // 1000:
-            add(claims.widen(scope), claims, place[0], body, deeds.why(event))
+    for accounts in (True, False):
+        wide = claims.widen(scope)
+        for place in (one for one in deeds.made if (one[0] == SERVICE_ACCOUNTS) is accounts):
+            event = deeds.made[place]
+            if (body := live.get(place)) is not None and _born_s(body) <= event.ended.epoch_ms // 1000:
+                add(wide, claims, place[0], body, deeds.why(event))
     for (kind, namespace), events in deeds.nameless.items():
         times = {at.epoch_ms // 1000 for event in events for at in (event.at, event.ended)}
         for body in _generated(looking, kind, namespace):
             if _born_s(body) in times:
                 why = f"{deeds.why(events[0])}, under a name that the server chose"
-                add(claims.widen(scope), claims, kind, body, why)
-    wide = claims.widen(scope)
+                add(wide, claims, kind, body, why)
+    _tell(wide, claims, deeds, entered, frozenset(live))
+
+
+def _tell(scope: Scope, claims: Claims, deeds: Deeds, entered: Entered, there: frozenset[Place]) -> None:
+    """Say what stays open of it."""
     for account, event in deeds.tokens.items():
-        if not wide.is_account(account):
+        if not scope.is_account(account):
             friends.minted(claims, account, f"{event.user} minted a token of it at {event.at}")
     for place, event in deeds.changed.items():
         key = place[0].key(place[1], place[2])
         if place[0] in (ROLE_BINDINGS, CLUSTER_ROLE_BINDINGS):
             claims.leave(key, f"{event.user} changed it at {event.at}: look whom it names")
-        elif place in live:
+        elif place in there:
             entered.bodies.setdefault(key, f"{deeds.way(event)} at {event.at}")
     for account, keys in deeds.unsure.items():
         claims.door(
