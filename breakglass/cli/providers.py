@@ -98,6 +98,7 @@ def show(  # noqa: PLR0913 - what each can be asked for
         return
     if policy:
         documents = _policy(card, purpose or "stop", _reaches(here, card, agent), split=split)
+        _say_left_out(here, card, documents[0])
         show_json(here.out, documents if split else documents[0])
         return
     if json:
@@ -188,11 +189,7 @@ def _show_role(here: Session, card: Card, purpose: str, agent: str) -> None:
     if purpose not in {"", "stop", "restore"}:
         raise UsageError(f"--for {purpose!r}: there is stop and restore")
     role = card.policy(purpose, _reaches(here, card, agent), split=False)[0]
-    about = role.get("metadata")
-    notes = about.get("annotations") if isinstance(about, dict) else None
-    left = notes.get(_LEFT_OUT) if isinstance(notes, dict) else None
-    if left:
-        here.talk.show(_left_rows(card, str(left)))
+    _say_left_out(here, card, role)
     show_json(here.out, role)
 
 
@@ -200,11 +197,14 @@ def _is_role(document: JsonObject) -> bool:
     return str(document.get("apiVersion", "")).startswith("rbac.authorization.k8s.io/")
 
 
-def _left_rows(card: Card, left: str) -> Sequence[Row]:
+def _say_left_out(here: Session, card: Card, document: JsonObject) -> None:
     from breakglass.report.typeset import rows
 
-    remedy = f"breakglass providers show {card.name} AGENT --rbac has them"
-    return rows(f"left out, since no agent is named: {left}; {remedy}", rest="  ")
+    about = document.get("metadata")
+    notes = about.get("annotations") if isinstance(about, dict) else None
+    if left := notes.get(_LEFT_OUT) if isinstance(notes, dict) else None:
+        remedy = f"breakglass providers show {card.name} AGENT --rbac has them"
+        here.talk.show(rows(f"left out, since no agent is named: {left}; {remedy}", rest="  "))
 
 
 def _document(card: Card) -> dict[str, object]:
