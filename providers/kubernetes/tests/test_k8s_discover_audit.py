@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
@@ -204,3 +204,15 @@ def test_a_dry_run_made_nothing(agent: Agent) -> None:
     agent.call("POST", DEPLOYMENTS.path(far), body, query={"dryRun": "All"})
     agent.rig.make(DEPLOYMENTS, "dry", {"spec": spec()}, namespace=far)
     assert f"deployments.apps/{far}/dry" not in agent.found().found.scope.workloads
+
+
+def test_an_agent_whose_name_no_label_can_hold_is_found_by_the_rest(rig: Rig) -> None:
+    """The server would refuse every listing, and the look would never be whole."""
+    provider = rig.provider()
+    connection = provider.cluster.connection
+    named = replace(connection.agent, name="bot@example.com/" + "x" * 80)
+    provider.cluster.connection = replace(connection, agent=named)
+    rig.deployment()
+    found = gather(provider.cluster, whoami(provider.cluster))
+    assert found.proposed.incomplete == ()
+    assert found.found.held.of(DEPLOYMENTS)

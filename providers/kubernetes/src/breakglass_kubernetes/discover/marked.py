@@ -23,6 +23,7 @@ from breakglass_kubernetes.kinds import (
 )
 from breakglass_kubernetes.objects import Body, account_of, creators_of, labels_of, name_of, namespace_of
 from breakglass_kubernetes.scope import AGENT_LABEL, Scope
+from breakglass_kubernetes.selector import Selector
 from breakglass_kubernetes.settings import NOBODYS
 
 LABELLED = (
@@ -48,11 +49,22 @@ BY_MANAGER = "a field manager of the agent's made it"
 def look(looking: Looking, scope: Scope, claims: Claims, custom: tuple[Kind, ...] = ()) -> None:
     """Add what is found: one listing a kind, of the whole cluster."""
     labels = "" if scope.made_by else f"{AGENT_LABEL}={scope.agent}"
+    if labels and not _can_be_label(labels):
+        return
     kinds = (*LABELLED, *custom, *(MADE if scope.made_by else ()))
     for kind, bodies in looking.all_of(kinds, labels=labels).items():
         for body in bodies:
             if why := _why(scope, kind, body):
                 _add(scope, claims, kind, body, why)
+
+
+def _can_be_label(text: str) -> bool:
+    """Return whether anything can carry it: an agent's name may be longer than a label's value."""
+    try:
+        Selector.parse(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _why(scope: Scope, kind: Kind, body: Body) -> str:
