@@ -1,112 +1,39 @@
-"""Remembers what a run has collected as evidence, and tells complete from partial."""
+"""Where evidence of a cluster lies, from when on it is read, and how its files are named."""
 
 from __future__ import annotations
 
 import hashlib
 import re
-import threading
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable
 
-from breakglass.canon import Json
 from breakglass.clock import Instant
-from breakglass.errors import Denied
-from breakglass.model.action import Grade, Judgement, Verdict
-from breakglass.model.resource import Resource, State
-from breakglass.provider import Outcome, Reversal
+from breakglass.model.resource import Resource
+from breakglass.provider import EvidenceItem, collected
 from breakglass_kubernetes.cluster import Cluster
 
 BUDGET_S = 12.0
 """What destroys evidence waits 20 s at most for the steps that keep it."""
 BEFORE_S = 900
 DAY_S = 86_400
-_SHOWN = 10
 _LONGEST_NAME = 150
 
 
-@dataclass(slots=True)
-class _One:
-    items: dict[str, dict[str, Json]] = field(default_factory=dict)
-    left_out: list[str] = field(default_factory=lambda: ["the collection did not end"])
-    partial: str = ""
-    ended: bool = False
-
-
-class Collected:
-    """What one action collected in this run, by target; a run that resumes collects again."""
+class Folder:
+    """A cluster's folder of an incident's evidence."""
 
     def __init__(self, cluster: Cluster) -> None:
         """Write to this cluster's incident."""
         self._evidence = cluster.connection.evidence
-        self._folder = f"kubernetes/{cluster.settings.cluster_uid}"
-        self._found: dict[str, _One] = {}
-        self._gate = threading.Lock()
+        self._name = f"kubernetes/{cluster.settings.cluster_uid}"
 
-    def put(self, resource: Resource, name: str, source: str, chunks: Iterable[bytes]) -> int:
-        """Write an item, durable on return, unless this run has written it; return its size.
-
-        Raises:
-            ProviderError: the disk refused.
-        """
-        one = self._of(resource)
-        if name not in one.items:
-            item = self._evidence.put(f"{self._folder}/{name}", source, chunks)
-            facts: dict[str, Json] = {"path": item.path, "sha256": item.sha256, "size": item.size}
-            with self._gate:
-                one.items[name] = {**facts, "source": source}
-        return int(str(one.items[name]["size"]))
-
-    def ended(self, resource: Resource) -> bool:
-        """Return whether this run has collected already.
-
-        Raises:
-            Denied: something was left out then; trying again would leave out the same.
-        """
-        one = self._found.get(resource.id)
-        return one is not None and one.ended and _said(one)
-
-    def end(self, resource: Resource, left_out: Sequence[str], partial: Sequence[str]) -> None:
-        """Say what could not be read although it is there, and what its bounds did not reach.
-
-        Raises:
-            Denied: something was left out; trying again would leave out the same.
-        """
-        one = self._of(resource)
-        one.left_out, one.partial, one.ended = [*left_out], few(partial), True
-        _said(one)
-
-    def state(self, resource: Resource) -> State:
-        """Return what this run has collected so far."""
-        one = self._found.get(resource.id)
-        if one is None:
-            return State({"collection": {"ended": False}})
-        collection: dict[str, Json] = {"ended": one.ended, "partial": one.partial}
-        with self._gate:
-            objects: dict[str, Json] = {**one.items, "collection": collection}
-        return State(objects, complete=not one.left_out, note=few(one.left_out))
-
-    def _of(self, resource: Resource) -> _One:
-        with self._gate:
-            return self._found.setdefault(resource.id, _One())
+    def put(self, name: str, source: str, chunks: Iterable[bytes]) -> EvidenceItem:
+        """Keep a piece. Raises ProviderError: the disk refused."""
+        return self._evidence.put(f"{self._name}/{name}", source, chunks)
 
 
-def judged(state: State) -> Judgement:
-    """Contained: everything that there was to read has been read, and is durable."""
-    collection = state.objects.get("collection")
-    if not isinstance(collection, Mapping) or not collection.get("ended"):
-        return Judgement(Verdict.UNKNOWN, "not collected yet", Grade.NONE)
-    if not state.complete:
-        return Judgement(Verdict.UNKNOWN, f"left out: {state.note}", Grade.NONE)
-    items = [one for one in state.objects.values() if isinstance(one, Mapping) and "sha256" in one]
-    size = sum(int(str(one["size"])) for one in items)
-    words = f"{len(items)} pieces of evidence, {size} bytes, with digests"
-    missed = collection.get("partial")
-    return Judgement(Verdict.CONTAINED, f"{words}; partial: {missed}" if missed else words)
-
-
-def nothing_to_revert(before: State) -> Reversal:
-    """Say that reading changed nothing."""
-    return Reversal(dict.fromkeys(before.objects, Outcome.ALREADY), "nothing was changed; the evidence stays")
+def collected_in(cluster: Cluster) -> collected.Collected:
+    """Return what an action of this cluster remembers of a run."""
+    return collected.Collected(Folder(cluster))
 
 
 def since_of(cluster: Cluster) -> Instant:
@@ -122,12 +49,6 @@ def since_in(resource: Resource) -> Instant | None:
     return Instant(found) if isinstance(found, int) and found > 0 else None
 
 
-def few(words: Sequence[str]) -> str:
-    """Join the first ones, and say how many more there are."""
-    kept = "; ".join(one[:300] for one in words[:_SHOWN])
-    return f"{kept}; and {len(words) - _SHOWN} more" if len(words) > _SHOWN else kept
-
-
 def file_name(name: str) -> str:
     """Return a name for a file that no other object's has."""
     safe = re.sub(r"[^A-Za-z0-9._@-]", "_", name)
@@ -135,9 +56,3 @@ def file_name(name: str) -> str:
         return name
     digest = hashlib.sha256(name.encode("utf-8", "backslashreplace")).hexdigest()[:8]
     return f"{safe.strip('._-')[:_LONGEST_NAME]}-{digest}"
-
-
-def _said(one: _One) -> bool:
-    if one.left_out:
-        raise Denied(f"left out: {few(one.left_out[:5])}"[:500])
-    return True

@@ -27,6 +27,7 @@ from breakglass.model.action import (
 from breakglass.model.plan import NotTouched
 from breakglass.model.resource import Resource, State
 from breakglass.provider import Proposal, Proposed, Reversal
+from breakglass.provider.collected import nothing_to_revert
 from breakglass_aws import collected, trail_scan
 from breakglass_aws.account import Account
 from breakglass_aws.collected import BUCKET_PERMISSIONS, Collected
@@ -117,7 +118,7 @@ class CollectEvents:
 
     def revert(self, resource: Resource, before: State, now: State) -> Reversal:  # noqa: ARG002 - nothing changed
         """Do nothing: reading changed nothing."""
-        return collected.nothing_to_revert(before)
+        return nothing_to_revert(before)
 
     def probe(self, resource: Resource) -> Judgement | None:  # noqa: ARG002 - nothing to try
         """Return None: there is nothing to try."""

@@ -21,11 +21,11 @@ from breakglass.model.action import (
 )
 from breakglass.model.plan import NotTouched
 from breakglass.model.resource import Resource, State
-from breakglass.provider import Proposal, Proposed, Reversal
-from breakglass_kubernetes import audit, collected
+from breakglass.provider import Proposal, Proposed, Reversal, collected
+from breakglass_kubernetes import audit
 from breakglass_kubernetes.audit import Limits, Tally, Wanted
 from breakglass_kubernetes.cluster import Cluster
-from breakglass_kubernetes.collected import BUDGET_S, Collected, since_in, since_of
+from breakglass_kubernetes.collected import BUDGET_S, collected_in, since_in, since_of
 from breakglass_kubernetes.found import Found
 from breakglass_kubernetes.redact import Redactor
 from breakglass_kubernetes.scope import Scope, target
@@ -64,7 +64,7 @@ class CollectAudit:
         """Make the run's own redaction key; it is never written."""
         self._cluster = cluster
         self._redactor = Redactor(secrets.token_bytes(32))
-        self._collected = Collected(cluster)
+        self._collected = collected_in(cluster)
 
     def observe(self, resource: Resource) -> State:
         """Return what this run has collected so far."""

@@ -18,10 +18,10 @@ from breakglass.model.action import (
     Source,
 )
 from breakglass.model.resource import Resource, State
-from breakglass.provider import Proposal, Proposed, Reversal
-from breakglass_kubernetes import collected, evidence_objects, ownership
+from breakglass.provider import Proposal, Proposed, Reversal, collected
+from breakglass_kubernetes import evidence_objects, ownership
 from breakglass_kubernetes.cluster import Cluster
-from breakglass_kubernetes.collected import BUDGET_S, Collected
+from breakglass_kubernetes.collected import BUDGET_S, collected_in
 from breakglass_kubernetes.evidence_objects import CONFIG_MAPS, Agent
 from breakglass_kubernetes.found import Found
 from breakglass_kubernetes.kinds import (
@@ -96,7 +96,7 @@ class CollectObjects:
         """Make the run's own redaction key; it is never written."""
         self._cluster = cluster
         self._redactor = Redactor(secrets.token_bytes(32))
-        self._collected = Collected(cluster)
+        self._collected = collected_in(cluster)
 
     def observe(self, resource: Resource) -> State:
         """Return what this run has collected so far."""

@@ -25,10 +25,10 @@ from breakglass.model.action import (
     Source,
 )
 from breakglass.model.resource import Resource, State
-from breakglass.provider import Proposal, Proposed, Reversal
-from breakglass_kubernetes import collected, log_reading, ownership
+from breakglass.provider import Proposal, Proposed, Reversal, collected
+from breakglass_kubernetes import log_reading, ownership
 from breakglass_kubernetes.cluster import Cluster
-from breakglass_kubernetes.collected import BUDGET_S, Collected, few, file_name, since_in, since_of
+from breakglass_kubernetes.collected import BUDGET_S, collected_in, file_name, since_in, since_of
 from breakglass_kubernetes.found import Found
 from breakglass_kubernetes.kinds import PODS, WORKLOADS
 from breakglass_kubernetes.log_reading import Stream
@@ -89,7 +89,7 @@ class CollectPodLogs:
         """Make the run's own redaction key; it is never written."""
         self._cluster = cluster
         self._redactor = Redactor(secrets.token_bytes(32))
-        self._collected = Collected(cluster)
+        self._collected = collected_in(cluster)
 
     def observe(self, resource: Resource) -> State:
         """Return what this run has collected so far."""
@@ -207,10 +207,11 @@ def _ordered(pods: Sequence[Thing]) -> list[Stream]:
 def _partial(gathered: _Gathered, wanted: int) -> list[str]:
     found = []
     if gathered.cut:
-        found.append(f"only the newest lines of {len(gathered.cut)} logs ({few(gathered.cut[:3])})")
+        found.append(f"only the newest lines of {len(gathered.cut)} logs ({collected.few(gathered.cut[:3])})")
     if gathered.gone:
         found.append(
-            f"{len(gathered.gone)} vanished before their log could be read ({few(gathered.gone[:3])})"
+            f"{len(gathered.gone)} vanished before their log could be read"
+            f" ({collected.few(gathered.gone[:3])})"
         )
     if gathered.late:
         found.append(f"{gathered.late} of {wanted} logs were not reached in {BUDGET_S:.0f} s")
