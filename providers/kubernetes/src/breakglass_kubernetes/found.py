@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from breakglass_kubernetes.kinds import Kind
 from breakglass_kubernetes.ownership import Held
@@ -35,3 +35,13 @@ class Found:
     user: str = ""
     """The executor's own name at the API server."""
     user_groups: tuple[str, ...] = ()
+
+    def knowing(self, *kinds: Kind) -> Scope:
+        """Return the scope for a step over these kinds: what is the agent's by now stays so by its uid.
+
+        An agent may take its labels and owners off between the signatures and the stop; also a stop that
+        another process goes on with knows them then.
+        """
+        names = frozenset(kind.name for kind in kinds)
+        uids = sorted(thing.uid for thing in self.held.things if thing.kind.name in names)
+        return replace(self.scope, signed=tuple(uids))

@@ -21,6 +21,7 @@ from breakglass_kubernetes.objects import (
     namespace_of,
     part,
     template_of,
+    uid_of,
 )
 from breakglass_kubernetes.selector import Selector
 
@@ -39,6 +40,7 @@ class _Fast:
     every_account: frozenset[str]
     made_by: frozenset[str]
     executors: frozenset[str]
+    signed: frozenset[str]
     selector: Selector
 
     @classmethod
@@ -52,6 +54,7 @@ class _Fast:
             every_account=frozenset(scope.every_account),
             made_by=frozenset(scope.made_by),
             executors=frozenset(scope.executors),
+            signed=frozenset(scope.signed),
             selector=Selector.parse(scope.selector),
         )
 
@@ -80,6 +83,8 @@ class Scope:
     """More namespaces to look in: something in them carries the agent's label."""
     executors: tuple[str, ...] = ()
     """Accounts whose pods are never the agent's, whatever they carry: the executor's own."""
+    signed: tuple[str, ...] = ()
+    """uids of what was the agent's when the plan was made: marks that it takes off since hide nothing."""
     more: Mapping[str, Json] = field(default_factory=dict)
     """What one action needs beside these."""
     _fast: _Fast = field(init=False, repr=False, compare=False)
@@ -122,7 +127,9 @@ class Scope:
         fast, namespace, account = self._fast, namespace_of(body), account_of(body)
         if account and account in fast.executors:
             return False
-        if namespace in fast.own or kind.key(namespace, name_of(body)) in fast.workloads:
+        if namespace in fast.own or uid_of(body) in fast.signed:
+            return True
+        if kind.key(namespace, name_of(body)) in fast.workloads:
             return True
         if self.has_label(body) or (account and account in fast.accounts):
             return True
@@ -156,6 +163,7 @@ _LISTS = (
     "made_by",
     "labelled",
     "executors",
+    "signed",
 )
 
 

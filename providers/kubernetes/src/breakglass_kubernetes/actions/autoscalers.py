@@ -124,7 +124,11 @@ def propose(cluster: Cluster, found: Found) -> Proposed:
         return Proposed()
     label = f"autoscalers of {scope.agent}"
     more: dict[str, Json] = {custom_scale.PARAM: custom_scale.params_of(found.scalable)}
-    step = Proposal("hold_autoscalers", SPEC.name, target(scope, cluster.settings.cluster_uid, label, **more))
+    step = Proposal(
+        "hold_autoscalers",
+        SPEC.name,
+        target(found.knowing(*SCALED), cluster.settings.cluster_uid, label, **more),
+    )
     return Proposed((step,))
 
 

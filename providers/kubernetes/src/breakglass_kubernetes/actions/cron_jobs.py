@@ -58,5 +58,5 @@ def propose(cluster: Cluster, found: Found) -> Proposed:
     if not found.held.of(CRON_JOBS):
         return Proposed()
     label = f"CronJobs of {found.scope.agent}"
-    goal = target(found.scope, cluster.settings.cluster_uid, label)
+    goal = target(found.knowing(CRON_JOBS), cluster.settings.cluster_uid, label)
     return Proposed((Proposal(key="suspend_cron_jobs", action=NAME, target=goal),))

@@ -86,7 +86,9 @@ def propose(cluster: Cluster, found: Found) -> Proposed:
     if not found.held.of(DAEMON_SETS):
         return Proposed()
     label = f"DaemonSets of {found.scope.agent}"
-    step = Proposal("evict_daemons", SPEC.name, target(found.scope, cluster.settings.cluster_uid, label))
+    step = Proposal(
+        "evict_daemons", SPEC.name, target(found.knowing(DAEMON_SETS), cluster.settings.cluster_uid, label)
+    )
     return Proposed((step,))
 
 

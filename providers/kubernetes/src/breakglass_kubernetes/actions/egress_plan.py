@@ -22,6 +22,7 @@ from breakglass_kubernetes.actions.egress_above import END_PODS, LISTED, door
 from breakglass_kubernetes.cluster import Cluster
 from breakglass_kubernetes.cni import Enforces, Network
 from breakglass_kubernetes.found import Found
+from breakglass_kubernetes.kinds import PODS, WORKLOADS
 from breakglass_kubernetes.scope import target
 
 DENY, NARROW = "deny_egress", "narrow_policies"
@@ -64,7 +65,7 @@ def _steps(cluster: Cluster, found: Found, network: Network, more: dict[str, Jso
         Proposal(
             key=key,
             action=action,
-            target=target(found.scope, uid, f"{words} {agent}", **more),
+            target=target(found.knowing(*WORKLOADS, PODS), uid, f"{words} {agent}", **more),
             after=after,
             best_grade=None if proven else Grade.NONE,
             # Once all its pods have ended, with proof, nothing of the agent's sends any more.

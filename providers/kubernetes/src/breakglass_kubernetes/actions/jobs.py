@@ -80,7 +80,9 @@ def propose(cluster: Cluster, found: Found) -> Proposed:
     if not (found.held.of(CRON_JOBS) or any(not is_finished(one.body) for one in found.held.of(JOBS))):
         return Proposed()
     label = f"Jobs of {found.scope.agent}"
-    step = Proposal("suspend_jobs", SPEC.name, target(found.scope, cluster.settings.cluster_uid, label))
+    step = Proposal(
+        "suspend_jobs", SPEC.name, target(found.knowing(CRON_JOBS, JOBS), cluster.settings.cluster_uid, label)
+    )
     return Proposed((step,))
 
 

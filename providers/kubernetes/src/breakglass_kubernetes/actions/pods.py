@@ -203,7 +203,7 @@ def propose(cluster: Cluster, found: Found) -> Proposed:
         return Proposed()
     since = listed(versions(cluster, scope.look_in))
     uid, label = cluster.settings.cluster_uid, f"pods of {scope.agent}"
-    step = Proposal(STEP, SPEC.name, target(scope, uid, label, **{SINCE: since}))
+    step = Proposal(STEP, SPEC.name, target(found.knowing(*WORKLOADS, PODS), uid, label, **{SINCE: since}))
     try:
         ready = ready_nodes(cluster.every(NODES))
     except ProviderError as error:

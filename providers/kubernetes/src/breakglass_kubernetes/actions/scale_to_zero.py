@@ -157,7 +157,7 @@ def propose(cluster: Cluster, found: Found) -> Proposed:
         return Proposed()
     more: Mapping[str, Json] = {custom_scale.PARAM: custom_scale.params_of(found.scalable)}
     uid, label = cluster.settings.cluster_uid, f"workloads of {found.scope.agent} with replicas"
-    step = Proposal("scale_to_zero", SPEC.name, target(found.scope, uid, label, **more))
+    step = Proposal("scale_to_zero", SPEC.name, target(found.knowing(*SCALED), uid, label, **more))
     return Proposed((step,))
 
 
