@@ -45,7 +45,7 @@ from breakglass.provider.port import (
     Reversal,
     WaitFor,
 )
-from breakglass.provider.proposed import Proposed
+from breakglass.provider.proposed import Notes, Proposed
 
 __all__ = [
     "API_VERSION",
@@ -68,6 +68,7 @@ __all__ = [
     "MakeHome",
     "MakeMachine",
     "Mirror",
+    "Notes",
     "OpenMirror",
     "Outcome",
     "Proposal",

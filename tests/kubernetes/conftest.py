@@ -7,25 +7,17 @@ from collections.abc import Iterator
 
 import pytest
 
-from breakglass.errors import Unsupported
 from breakglass_kubernetes import kinds
-from breakglass_kubernetes.sandbox.process import Sandbox, start
-from tests.backends import need
+from breakglass_kubernetes.sandbox.process import Sandbox
+from providers.kubernetes.tests.rig_k8s import control_plane
 from tests.kubernetes.cluster_fleet import Cluster
 
 
 @pytest.fixture(scope="module")
 def plane() -> Iterator[Sandbox]:
     """Start a control plane for one test file."""
-    try:
-        sandbox = start()
-    except Unsupported as error:
-        need("kubernetes", available=False, why=f"{error.what} ({error.remedy})")
-        raise
-    try:
+    with control_plane() as sandbox:
         yield sandbox
-    finally:
-        sandbox.close()
 
 
 @pytest.fixture

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from breakglass.canon import Json
 from breakglass.clock import SystemClock
-from breakglass.errors import Denied
+from breakglass.errors import Denied, Unsupported
 from breakglass.incident.evidence import FolderEvidence
 from breakglass.incident.folder import IncidentFolder
 from breakglass.incident.sealed import FolderSealed
@@ -19,12 +20,27 @@ from breakglass.model.resource import AgentRef, Reach, Resource, State
 from breakglass.provider import Action, Connection, Proposal, Reversal
 from breakglass_kubernetes.connect import KubernetesProvider
 from breakglass_kubernetes.kinds import DEPLOYMENTS, PODS, Kind
-from breakglass_kubernetes.sandbox.process import Sandbox
+from breakglass_kubernetes.sandbox.process import Sandbox, start
+from tests.backends import need
 
 AGENT = "test-bot"
 EXECUTOR = "executor"
 MASTERS = ("system:masters",)
 SELECTOR = "app=bot"
+
+
+@contextmanager
+def control_plane() -> Iterator[Sandbox]:
+    """Start a control plane for one test file, or say that none can be had."""
+    try:
+        sandbox = start()
+    except Unsupported as error:
+        need("kubernetes", available=False, why=f"{error.what} ({error.remedy})")
+        raise
+    try:
+        yield sandbox
+    finally:
+        sandbox.close()
 
 
 @dataclass(slots=True)

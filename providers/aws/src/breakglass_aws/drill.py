@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-import subprocess
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from breakglass.errors import ProviderError
 from breakglass.provider import AgentCloud, CloudEffect
+from breakglass.provider.resident import Resident
 from breakglass_aws import drill_layout
 from breakglass_aws.drill_layout import Layout
 from breakglass_aws.sandbox.process import ACCOUNT, REGION, Sandbox
@@ -43,7 +42,7 @@ class AwsCloud:
         """Lay nothing out yet."""
         self._sandbox = sandbox
         self._folder = folder
-        self._resident: subprocess.Popen[bytes] | None = None
+        self._resident: Resident | None = None
         self._layout: Layout | None = None
 
     @property
@@ -131,22 +130,13 @@ class AwsCloud:
         return self._layout
 
     def _start_resident(self, layout: Layout) -> None:
+        told = drill_layout.resident(self._sandbox.endpoint, layout)
         held = self._folder / "aws-resident.json"
-        held.touch(0o600)
-        held.write_text(json.dumps(drill_layout.resident(self._sandbox.endpoint, layout)), encoding="utf-8")
-        command = [sys.executable, "-I", "-m", "breakglass_aws.sandbox.resident", str(held)]
-        self._resident = subprocess.Popen(  # noqa: S603 - our own program
-            command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
+        self._resident = Resident.start("breakglass_aws.sandbox.resident", told, held)
 
     def _end_resident(self) -> None:
-        resident, self._resident = self._resident, None
-        if resident is None:
-            return
-        resident.kill()
-        resident.wait()
-        if resident.stdin is not None:
-            resident.stdin.close()
+        if self._resident is not None:
+            self._resident.end()
 
 
 def start(folder: Path, *, say: Callable[[str], None]) -> AgentCloud:  # noqa: ARG001 - it starts in seconds

@@ -7,9 +7,6 @@ The truth is the API server's audit log.
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
@@ -19,6 +16,7 @@ from typing import Any
 from breakglass.errors import ProviderError
 from breakglass.model.resource import Reach
 from breakglass.provider import AgentCloud, CloudEffect
+from breakglass.provider.resident import Resident
 from breakglass_kubernetes import drill_layout, kinds
 from breakglass_kubernetes.drill_layout import BOT, HELPER, NAMESPACE, SELECTOR, Layout
 from breakglass_kubernetes.drill_listing import digest_of, named
@@ -68,7 +66,7 @@ class KubernetesCloud:
         """Lay nothing out yet."""
         self._sandbox = sandbox
         self._folder = folder
-        self._resident: subprocess.Popen[bytes] | None = None
+        self._resident: Resident | None = None
         self._layout: Layout | None = None
 
     @property
@@ -162,8 +160,6 @@ class KubernetesCloud:
         return self._layout
 
     def _start_resident(self, layout: Layout) -> None:
-        held = self._folder / "kubernetes-resident.json"
-        held.touch(0o600)
         whole = drill_layout.deployment(3)
         about = {**whole["metadata"], "name": "bot", "namespace": NAMESPACE}
         told = {
@@ -180,20 +176,12 @@ class KubernetesCloud:
                 for name in (drill_layout.NEIGHBOUR, BOT)
             ],
         }
-        held.write_text(json.dumps(told), encoding="utf-8")
-        command = [sys.executable, "-I", "-m", "breakglass_kubernetes.sandbox.resident", str(held)]
-        self._resident = subprocess.Popen(  # noqa: S603 - our own program
-            command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
+        held = self._folder / "kubernetes-resident.json"
+        self._resident = Resident.start("breakglass_kubernetes.sandbox.resident", told, held)
 
     def _end_resident(self) -> None:
-        resident, self._resident = self._resident, None
-        if resident is None:
-            return
-        resident.kill()
-        resident.wait()
-        if resident.stdin is not None:
-            resident.stdin.close()
+        if self._resident is not None:
+            self._resident.end()
 
 
 def start(folder: Path, *, say: Callable[[str], None]) -> AgentCloud:

@@ -6,39 +6,19 @@ that fails makes the plan say that it is incomplete.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import TypeVar
-
-from breakglass.errors import ProviderError
 from breakglass.model.plan import DoorKind
 from breakglass.model.resource import Resource
-from breakglass.provider import Discovery, Proposed
+from breakglass.provider import Discovery, Notes, Proposed
 from breakglass_aws import parts
 from breakglass_aws.account import Account
 from breakglass_aws.discover.compose import running_work_before_its_role
 from breakglass_aws.discover.gather import gather
 
-T = TypeVar("T")
-
-
-@dataclass(slots=True)
-class _Notes:
-    incomplete: list[str] = field(default_factory=list)
-
-    def attempt(self, look: Callable[[], T], otherwise: T) -> T:
-        """Return what was read, or else what is safe, with the failure noted."""
-        try:
-            return look()
-        except ProviderError as error:
-            self.incomplete.append(str(error)[:500])
-            return otherwise
-
 
 def discover(account: Account) -> Discovery:
     """Join what the parts propose for all that is the agent's here."""
     gathered = gather(account)
-    notes = _Notes()
+    notes = Notes()
     proposed = gathered.proposed
     for propose in parts.PROPOSE:
         proposed = proposed.plus(

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import json
 import sys
-import threading
-import time
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
+
+from breakglass.provider.resident import live
 
 PAUSE_S = 0.5
 """CloudTrail gives 100 events a second: who floods it makes a plan incomplete, which is another drill."""
@@ -28,6 +28,11 @@ class Resident:
         self._sns = [self._client("sns", keys) for keys in held]
         self._sqs = self._client("sqs", held[0])
         self._iam = [self._client("iam", keys) for keys in held]
+
+    def act(self) -> None:
+        """Work and resist once."""
+        self.work()
+        self.resist()
 
     def work(self) -> None:
         """Spend money with every credential, and give the function more to do."""
@@ -79,18 +84,8 @@ def attempt(call: Callable[[], object]) -> None:
 
 def main(path: str) -> int:
     """Work and resist until the input ends."""
-    resident = Resident(json.loads(Path(path).read_text(encoding="utf-8")))
-    ended = threading.Event()
-
-    def watch() -> None:
-        sys.stdin.buffer.read()
-        ended.set()
-
-    threading.Thread(target=watch, daemon=True).start()
-    while not ended.is_set():
-        resident.work()
-        resident.resist()
-        time.sleep(PAUSE_S)
+    agent = Resident(json.loads(Path(path).read_text(encoding="utf-8")))
+    live(agent.act, pause_s=PAUSE_S)
     return 0
 
 

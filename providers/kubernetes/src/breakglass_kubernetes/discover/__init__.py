@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import TypeVar
+from collections.abc import Mapping
 
 from breakglass.canon import Json
-from breakglass.errors import ProviderError
-from breakglass.provider import Discovery, Proposed
+from breakglass.provider import Discovery, Notes, Proposed
 from breakglass_kubernetes import parts
 from breakglass_kubernetes.actions.webhooks import first
 from breakglass_kubernetes.cluster import Cluster
@@ -17,27 +14,12 @@ from breakglass_kubernetes.discover.gather import gather
 from breakglass_kubernetes.pinned import pin_proposal
 from breakglass_kubernetes.whoami import Me
 
-T = TypeVar("T")
-
-
-@dataclass(slots=True)
-class _Notes:
-    incomplete: list[str] = field(default_factory=list)
-
-    def attempt(self, look: Callable[[], T], otherwise: T) -> T:
-        """Return what was read, or else what is safe, with the failure noted."""
-        try:
-            return look()
-        except ProviderError as error:
-            self.incomplete.append(str(error)[:500])
-            return otherwise
-
 
 def discover(cluster: Cluster, me: Me, pin: Mapping[str, Json]) -> Discovery:
     """Join what the parts propose for all that is the agent's here."""
     gathered = gather(cluster, me)
     found, proposed = gathered.found, gathered.proposed
-    notes = _Notes()
+    notes = Notes()
     for propose in parts.PROPOSE:
         proposed = proposed.plus(
             notes.attempt(lambda propose=propose: propose(cluster, found), Proposed())  # type: ignore[misc]  # mypy cannot infer a lambda with a default

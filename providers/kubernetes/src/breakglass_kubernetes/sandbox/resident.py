@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import json
 import sys
-import threading
 import time
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+from breakglass.provider.resident import live
 from breakglass_kubernetes.sandbox.api import Api, ApiError
 
 PAUSE_S = 0.2
@@ -37,6 +37,12 @@ class Resident:
         self._apps = f"/apis/apps/v1/namespaces/{told['namespace']}"
         self._deployed_s = 0.0
         self._spent = 0
+
+    def act(self) -> None:
+        """Work, resist and be deployed once."""
+        self.work()
+        self.resist()
+        self.deploy()
 
     def work(self) -> None:
         """Spend money with each token."""
@@ -99,19 +105,8 @@ def attempt(call: Callable[[], object]) -> None:
 
 def main(path: str) -> int:
     """Work, resist and be deployed until the input ends."""
-    resident = Resident(json.loads(Path(path).read_text(encoding="utf-8")))
-    ended = threading.Event()
-
-    def watch() -> None:
-        sys.stdin.buffer.read()
-        ended.set()
-
-    threading.Thread(target=watch, daemon=True).start()
-    while not ended.is_set():
-        resident.work()
-        resident.resist()
-        resident.deploy()
-        time.sleep(PAUSE_S)
+    agent = Resident(json.loads(Path(path).read_text(encoding="utf-8")))
+    live(agent.act, pause_s=PAUSE_S)
     return 0
 
 
