@@ -11,18 +11,16 @@ from breakglass.provider import Connection
 from breakglass_kubernetes.credential import Credential, Shown
 from breakglass_kubernetes.kinds import Kind
 from breakglass_kubernetes.kubeconfig import Context
+from breakglass_kubernetes.listings import Listings
 from breakglass_kubernetes.objects import Body
-from breakglass_kubernetes.pace import Pace
-from breakglass_kubernetes.refusals import CredentialsExpired, Failure, TooLong, failure_of, lost, translate
+from breakglass_kubernetes.pace import Lane, Pace
+from breakglass_kubernetes.refusals import CredentialsExpired, Failure, TooLong, lost, translate
 from breakglass_kubernetes.settings import KubernetesSettings
 from breakglass_kubernetes.wire import READ_S, Answer, Wire
 
 T = TypeVar("T")
 MANAGER = "breakglass"
 """Our field manager (Kubernetes documentation, "Server-Side Apply")."""
-PAGE = 500
-_MAX_PAGES = 1_000
-"""Half a million objects; an API of somebody else's making may go on for ever."""
 WORKERS = 8
 APPLY = "application/apply-patch+yaml"
 MERGE = "application/merge-patch+json"
@@ -42,6 +40,7 @@ class Cluster:
         self._credential = credential
         self._pace = Pace(connection.clock)
         self._wire = Wire(context, credential.now)
+        self._listings = Listings(self.ask, self.where)
 
     # -- reading ------------------------------------------------------------------------------------------
 
@@ -65,43 +64,11 @@ class Cluster:
             Gone: the cluster serves no such kind (any more).
             ProviderError: one page failed; what came before it is not the whole.
         """
-        query = {"limit": str(PAGE)}
-        query |= {"labelSelector": labels} if labels else {}
-        query |= {"fieldSelector": fields} if fields else {}
-        found: list[Body] = []
-        for _ in range(_MAX_PAGES):
-            try:
-                page = self.ask("GET", kind.path(namespace), query=query)
-            except TooLong:
-                if query["limit"] == "1":
-                    raise
-                query["limit"] = str(max(1, int(query["limit"]) // 10))  # an agent may make large objects
-                continue
-            except Transient as error:
-                if failure_of(error).reason != "Expired" or "continue" not in query:
-                    raise
-                # The server forgets a snapshot after minutes (API concepts, "Retrieving large results").
-                found, query = [], {name: value for name, value in query.items() if name != "continue"}
-                continue
-            found += [
-                {"apiVersion": kind.api_version, "kind": kind.kind, **item}
-                for item in page.get("items") or ()
-                if isinstance(item, Mapping)
-            ]
-            token = page.get("metadata", {}).get("continue")
-            if not token:
-                return found
-            if str(token) == query.get("continue"):
-                break
-            query["continue"] = str(token)
-        raise ProviderError("the listing does not end", where=f"{self.where} {kind.name}")
+        return self._listings.every(kind, namespace, labels=labels, fields=fields)
 
     def list_in(self, kind: Kind, namespaces: Sequence[str]) -> list[Body]:
-        """Return every object of a kind in these namespaces: one listing of all where they are many."""
-        if len(namespaces) > WORKERS:
-            wanted = frozenset(namespaces)
-            return [body for body in self.every(kind) if body.get("metadata", {}).get("namespace") in wanted]
-        return [body for namespace in namespaces for body in self.every(kind, namespace)]
+        """Return every object of a kind in these namespaces: one listing of all where that is less."""
+        return self._listings.list_in(kind, namespaces)
 
     # -- changing -----------------------------------------------------------------------------------------
 
@@ -165,13 +132,20 @@ class Cluster:
         version: str = "",
         grace_s: int | None = None,
         propagation: str = "",
-    ) -> None:
-        """Delete exactly this object: another one under its name is refused (409). Raises Gone, Transient."""
+    ) -> Body:
+        """Delete exactly this object: another one under its name is refused (409).
+
+        Returns what the server says: the object, or a Status where it keeps none.
+
+        Raises:
+            Gone: there is none.
+            Transient: it is another one.
+        """
         guard = {"uid": uid} | ({"resourceVersion": version} if version else {})
         body: dict[str, Any] = {"apiVersion": "v1", "kind": "DeleteOptions", "preconditions": guard}
         body |= {} if grace_s is None else {"gracePeriodSeconds": grace_s}
         body |= {"propagationPolicy": propagation} if propagation else {}
-        self.ask("DELETE", kind.path(namespace, name), body=body)
+        return self.ask("DELETE", kind.path(namespace, name), body=body)
 
     # -- calls --------------------------------------------------------------------------------------------
 
@@ -183,13 +157,14 @@ class Cluster:
         query: Mapping[str, str] | None = None,
         body: Any = None,  # noqa: ANN401 - JSON
         content_type: str = "application/json",
+        sent: Callable[[], None] | None = None,
     ) -> Body:
-        """Make one call and return the object that comes back.
+        """Make one call and return the object that comes back; `sent` is called when its turn has come.
 
         Raises:
             ProviderError: what the server refused, in the engine's words; `failure_of` tells its own.
         """
-        answer = self.raw(method, path, query=query, body=body, content_type=content_type)
+        answer = self.raw(method, path, query=query, body=body, content_type=content_type, sent=sent)
         try:
             found = answer.json()
         except (ValueError, RecursionError) as error:
@@ -198,7 +173,7 @@ class Cluster:
             raise Transient("answers something that is no object", where=self._of(path))
         return found
 
-    def raw(
+    def raw(  # noqa: PLR0913 - a call, how long it may take, and when it goes
         self,
         method: str,
         path: str,
@@ -207,12 +182,16 @@ class Cluster:
         body: Any = None,  # noqa: ANN401 - JSON
         content_type: str = "application/json",
         read_s: float = READ_S,
+        sent: Callable[[], None] | None = None,
     ) -> Answer:
         """Make one call at the rate limit; return its bytes (a log, say). Raises ProviderError."""
         from urllib3.exceptions import HTTPError
 
-        self._pace.wait()
-        write = method != "GET" and "/selfsubject" not in path and not path.endswith("reviews")
+        asks = "/selfsubject" in path or path.endswith("reviews")
+        write = method != "GET" and not asks
+        self._pace.wait(_lane(path, write=write, asks=asks))
+        if sent is not None:
+            sent()
         try:
             answer = self._wire.call(
                 method, path, query=query, body=body, content_type=content_type, read_s=read_s
@@ -298,3 +277,12 @@ class Cluster:
 
 def _write(*, dry_run: bool) -> dict[str, str]:
     return {"fieldManager": MANAGER} | ({"dryRun": "All"} if dry_run else {})
+
+
+def _lane(path: str, *, write: bool, asks: bool) -> Lane:
+    """Return what a call is for."""
+    if asks:
+        return Lane.PROOF
+    if not write:
+        return Lane.READ
+    return Lane.CUT if "bindings/" in path else Lane.CHANGE

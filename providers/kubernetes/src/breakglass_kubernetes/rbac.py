@@ -8,7 +8,7 @@ Other authorizers (Node, webhook, ABAC) are not in here: only a SubjectAccessRev
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from breakglass_kubernetes.cluster import Cluster
 from breakglass_kubernetes.kinds import CLUSTER_ROLE_BINDINGS, CLUSTER_ROLES, ROLE_BINDINGS, ROLES, Kind
@@ -17,6 +17,7 @@ from breakglass_kubernetes.subjects import MASTERS, Who, account_of_user
 
 BINDINGS: tuple[Kind, ...] = (ROLE_BINDINGS, CLUSTER_ROLE_BINDINGS)
 ANY = "*"
+_USER, _GROUP, _ACCOUNT = "user ", "group ", "account "
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +118,16 @@ class Rbac:
     roles: Mapping[tuple[str, str, str], tuple[Rule, ...]]
     """(kind, namespace, name) -> its rules."""
     bindings: Sequence[tuple[Kind, Body]]
+    _index: dict[str, list[tuple[int, Grant]]] = field(default_factory=dict, repr=False, compare=False)
+
+    def _by_subject(self) -> Mapping[str, Sequence[tuple[int, Grant]]]:
+        """Return what each subject has, in the order of the bindings: a thousand identities are asked for."""
+        if not self._index:
+            made: dict[str, list[tuple[int, Grant]]] = {"": []}
+            for n, one in enumerate(self.every_grant()):
+                made.setdefault(_subject_key(one.subject, one.namespace), []).append((n, one))
+            self._index.update(made)
+        return self._index
 
     def every_grant(self) -> Iterator[Grant]:
         """Yield what each binding gives to each of its subjects; a role that does not exist gives nothing."""
@@ -132,22 +143,24 @@ class Rbac:
 
     def grants(self, who: Who) -> list[Grant]:
         """Return what an identity has, group bindings among them."""
-        return [one for one in self.every_grant() if is_subject(one.subject, one.namespace, who)]
+        by_subject = self._by_subject()
+        names = [f"{_USER}{who.user}", *(f"{_GROUP}{group}" for group in who.groups)]
+        found = [one for name in names for one in by_subject.get(name, ())]
+        found += by_subject.get(f"{_ACCOUNT}{account}", ()) if (account := account_of_user(who.user)) else ()
+        return [grant for _, grant in sorted(found, key=lambda one: one[0])]
 
     def allows(self, who: Who, ask: Ask) -> bool:
         """Return whether RBAC allows it."""
         return MASTERS in who.groups or any(grant.covers(ask) for grant in self.grants(who))
 
 
-def is_subject(subject: Body, namespace: str, who: Who) -> bool:
-    """Return whether a subject of a binding in `namespace` is somebody."""
+def _subject_key(subject: Body, namespace: str) -> str:
+    """Return who a subject of a binding in `namespace` is; empty for nobody."""
     kind, name = text(subject, "kind"), text(subject, "name")
-    if kind == "User":
-        return bool(name) and name == who.user
-    if kind == "Group":
-        return name in who.groups
-    account = f"{text(subject, 'namespace') or namespace}/{name}"
-    return kind == "ServiceAccount" and account == account_of_user(who.user)
+    if kind == "ServiceAccount":
+        return f"{_ACCOUNT}{text(subject, 'namespace') or namespace}/{name}"
+    prefix = {"User": _USER, "Group": _GROUP}.get(kind, "")
+    return prefix + name if prefix and name else ""
 
 
 def read(cluster: Cluster) -> Rbac:

@@ -17,8 +17,9 @@ from http import HTTPStatus
 from typing import Any
 
 from breakglass.errors import ProviderError, Transient
-from breakglass_kubernetes.cluster import PAGE, WORKERS, Cluster
+from breakglass_kubernetes.cluster import WORKERS, Cluster
 from breakglass_kubernetes.kinds import PODS
+from breakglass_kubernetes.listings import PAGE
 from breakglass_kubernetes.objects import Body, version_of
 from breakglass_kubernetes.refusals import failure_of
 
