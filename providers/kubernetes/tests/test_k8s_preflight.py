@@ -75,6 +75,17 @@ def test_the_printed_role_passes_for_every_step(rig: Rig) -> None:
     assert all("may do this" in one.message and "not put it back" not in one.message for one in findings)
 
 
+def test_whether_anything_enforces_a_policy_is_said_before_anyone_signs(rig: Rig) -> None:
+    """Here is no network plug-in at all."""
+    rig.deployment()
+    provider = rig.provider()
+    planned = steps(provider)
+    said = {one.step: one.message for one in provider.preflight(planned)}
+
+    egress = [one.n for one in planned if one.action == "kubernetes.network.deny_egress"]
+    assert [True] == ["no known network plug-in is seen" in said[n] for n in egress]
+
+
 def test_a_missing_right_names_verb_and_resource(rig: Rig) -> None:
     """So that an administrator knows what to grant."""
     rig.deployment()

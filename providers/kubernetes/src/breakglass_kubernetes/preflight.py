@@ -14,7 +14,7 @@ from breakglass.provider import Finding
 from breakglass_kubernetes import parts
 from breakglass_kubernetes.cluster import Cluster
 from breakglass_kubernetes.custom import custom_kinds
-from breakglass_kubernetes.objects import part
+from breakglass_kubernetes.objects import part, text
 from breakglass_kubernetes.permissions import RESTORE, STOP, Right, of
 from breakglass_kubernetes.scope import Scope
 from breakglass_kubernetes.whoami import Me
@@ -73,7 +73,8 @@ def _finding(
     if later := _lacking(restore, missing):
         said = f"{me.name} may do this, and may not put it back: {later}"
         return Finding(step.n, ok=True, message=said[:500])
-    return Finding(step.n, ok=True, message=f"{me.name} may do this")
+    network = text(step.target.params, "cni")
+    return Finding(step.n, ok=True, message=f"{me.name} may do this{network and f'; {network}'}"[:500])
 
 
 def _lacking(wanted: Iterable[Right], missing: Mapping[Right, str]) -> str:
