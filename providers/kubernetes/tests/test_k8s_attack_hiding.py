@@ -62,7 +62,7 @@ def until_there(rig: Rig, kind: Kind, count: int) -> list[dict[str, Any]]:
     raise AssertionError(f"no {count} of {kind.name}")
 
 
-def ended(rig: Rig, action: Action, target: Any) -> Verdict:  # noqa: ANN401 - a target
+def ended(action: Action, target: Any) -> Verdict:  # noqa: ANN401 - a target
     """Observe and apply until every pod has ended."""
     verdict = Verdict.UNKNOWN
     for _ in range(12):
@@ -88,7 +88,7 @@ def test_pods_that_take_their_labels_off_after_the_plan_end_all_the_same(rig: Ri
 
     seen = action.observe(target)
     assert set(names) <= {str(one["name"]) for one in seen.objects.values() if isinstance(one, dict)}
-    assert Verdict.CONTAINED is ended(rig, action, target)
+    assert Verdict.CONTAINED is ended(action, target)
     left = [one["metadata"]["name"] for one in rig.plane.call("GET", PODS.path(rig.namespace))["items"]]
     assert not set(names) & set(left)
     assert rig.get(PODS, "neighbour")["metadata"]["uid"] == neighbour["metadata"]["uid"]

@@ -32,6 +32,7 @@ from breakglass_kubernetes.rbac import Grant, Rbac, acts, read
 from breakglass_kubernetes.subjects import Cut, everybody, words
 
 KEY = "unbind_accounts"
+MOST_NAMED = 5
 PERMISSIONS = (
     "list rolebindings.rbac.authorization.k8s.io",
     "list clusterrolebindings.rbac.authorization.k8s.io",
@@ -103,7 +104,12 @@ class UnbindAccounts:
 
     def revert(self, resource: Resource, before: State, now: State) -> Reversal:  # noqa: ARG002 - read anew
         """Put them back at their places."""
-        return subject_cut.revert(self._cluster, before, lambda one, _: Cut.of(resource).passes_through(one))
+        return subject_cut.revert(
+            self._cluster,
+            before,
+            lambda one, _: Cut.of(resource).passes_through(one),
+            resource.params.get(subject_cut.BOUND),
+        )
 
     def probe(self, resource: Resource) -> Judgement | None:
         """Ask the access review what each may, then try a call as each whose token is held."""
@@ -121,8 +127,9 @@ class UnbindAccounts:
                 reason = f"{said.who.user}: {said.ask.words()}: {said.reason or 'no clear answer'}"
                 return Judgement(verdict, reason[:500], Grade.PLATFORM_EVALUATOR)
         reason = f"access review: {len(asks) - len(shared)} of {len(asks)} rights are refused" + (
-            f"; {some(shared)}: see what stays open" if shared else ""
+            f", of {people} identities" if (people := len({who.user for who, _ in asks})) > MOST_NAMED else ""
         )
+        reason += f"; {some(shared)}: see what stays open" if shared else ""
         judged = Judgement(Verdict.CONTAINED, reason[:500], Grade.PLATFORM_EVALUATOR)
         return self._as_the_agent(resource, judged)
 
@@ -158,11 +165,11 @@ def proposed(cluster: Cluster, choice: Choice, rbac: Rbac) -> Proposed:
     """Return the step; nothing where the agent has no identity here."""
     if choice.is_empty:
         return Proposed()
-    people = everybody(choice.accounts, choice.scope)
-    through = [one for one in rbac.every_grant() if choice.cut.passes_through(one.subject)]
-    tries = tries_of(cluster, rbac, choice.cut, people)
+    people, cut = everybody(choice.accounts, choice.scope), choice.cut
+    through = [one for one in rbac.every_grant() if cut.passes_through(one.subject)]
+    tries = tries_of(cluster, rbac, cut, people)
     all_tried = bool(tries) and len(tries) == len(people)
-    asks: list[Json] = [*asks_of(rbac, choice.cut, people)]
+    asks: list[Json] = [*asks_of(rbac, cut, people)]
     seen: list[Json] = [known(one) for one in through]
     names = some([*choice.accounts, *choice.scope.users, *choice.scope.groups])
     step = Proposal(
@@ -175,6 +182,7 @@ def proposed(cluster: Cluster, choice: Choice, rbac: Rbac) -> Proposed:
             known=seen,
             tries=tries,
             all_tried=all_tried,
+            **{subject_cut.BOUND: subject_cut.signed(rbac.bindings, choice.cut.names)},
         ),
         best_grade=Grade.REFUSED_AS_AGENT if all_tried else Grade.PLATFORM_EVALUATOR,
         affects=choice.affects,

@@ -64,7 +64,9 @@ class UnbindGroup:
 
     def revert(self, resource: Resource, before: State, now: State) -> Reversal:  # noqa: ARG002 - read anew
         """Put them back at their places."""
-        return subject_cut.revert(self._cluster, before, Cut.of(resource).names)
+        return subject_cut.revert(
+            self._cluster, before, Cut.of(resource).names, resource.params.get(subject_cut.BOUND)
+        )
 
     def probe(self, resource: Resource) -> Judgement | None:  # noqa: ARG002 - the accounts' own step asks for them
         """Return nothing: what the accounts may is asked by the step that unbinds them."""
@@ -92,9 +94,10 @@ def proposed(cluster: Cluster, found: Found, choice: Choice, rbac: Rbac, closer:
     said = Proposed()
     if groups:
         listed: list[Json] = [*sorted(groups)]
-        target = choice.target(
-            cluster.settings.cluster_uid, f"bindings of {', '.join(sorted(groups))}"[:200], cut_groups=listed
-        )
+        bound = subject_cut.signed(rbac.bindings, lambda one, _: _is_one(one, groups))
+        label = f"bindings of {', '.join(sorted(groups))}"[:200]
+        more: dict[str, Json] = {"cut_groups": listed, subject_cut.BOUND: bound}
+        target = choice.target(cluster.settings.cluster_uid, label, **more)
         said = Proposed((Proposal(KEY, SPEC.name, target),))
     for grant in through:
         # By its rules, too: whoever may edit a role may widen one that everybody has.

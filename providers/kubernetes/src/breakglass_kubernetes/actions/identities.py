@@ -9,6 +9,7 @@ from breakglass_kubernetes.actions import (
     group_bindings,
     minting,
     mounted_secrets,
+    other_audiences,
     service_accounts,
     token_secrets,
 )
@@ -27,13 +28,17 @@ def propose(cluster: Cluster, found: Found) -> Proposed:
     """
     choice, said = choose(cluster, found)
     rbac = read(cluster)
+    groups = group_bindings.proposed(cluster, found, choice, rbac, service_accounts.KEY)
+    # Closed once no account is left to be in them.
+    through = [one.door.name for one in groups.doors if service_accounts.KEY in one.closed_by]
     return (
         bindings.proposed(cluster, choice, rbac)
-        .plus(group_bindings.proposed(cluster, found, choice, rbac, service_accounts.KEY))
+        .plus(groups)
         .plus(token_secrets.proposed(cluster, choice))
-        .plus(service_accounts.proposed(cluster, choice, after=token_secrets.KEY))
+        .plus(service_accounts.proposed(cluster, choice, after=token_secrets.KEY, groups=through))
         .plus(minting.proposed(cluster, choice.scope, rbac, everybody(choice.accounts, choice.scope)))
         .plus(certificates.proposed(cluster, choice, rbac))
+        .plus(other_audiences.proposed(found, choice))
         .plus(mounted_secrets.proposed(cluster, found, choice))
         .plus(said)
     )

@@ -22,6 +22,7 @@ from breakglass_kubernetes.found import Found
 from breakglass_kubernetes.kinds import SECRETS
 from breakglass_kubernetes.objects import Body, bodies, part, pod_spec_of, text
 
+MOST = 100
 _CONTAINERS = ("containers", "initContainers", "ephemeralContainers")
 
 
@@ -36,13 +37,24 @@ def proposed(cluster: Cluster, found: Found, choice: Choice) -> Proposed:
         for one in bodies(spec, "imagePullSecrets"):
             pulled.setdefault((thing.namespace, text(one, "name")), []).append(thing.key)
     said = Proposed()
-    for (namespace, name), users in sorted(given.items()):
+    for (namespace, name), users in sorted(given.items())[:MOST]:
         said = said.plus(_door(cluster, choice, namespace, name, users))
+    # Each is a call: a pod that names thousands must not hold up the plan.
+    if rest := [SECRETS.key(*pair) for pair in sorted(given)[MOST:]]:
+        said = said.plus(Proposed(doors=(_left(rest),)))
     for (namespace, name), users in sorted(pulled.items()):
         if (namespace, name) not in given:
             why = f"pulls images of {some(users)}; rotate it if the agent could read Secrets there"
             said = said.plus(Proposed(not_touched=(NotTouched(SECRETS.key(namespace, name), why[:500]),)))
     return said
+
+
+def _left(keys: list[str]) -> ProposedDoor:
+    reason = f"listed for rotation: the agent was given these, and they were not looked at: {some(keys)}"
+    remedy = "list the Secrets that its pods name, and rotate each where it was issued"
+    name = f"{len(keys)} more Secrets"
+    door = Door(DoorKind.CREDENTIAL_WITHHELD, name, reason[:500], remedy, "", (), Verdict.UNKNOWN)
+    return ProposedDoor(door)
 
 
 def _door(cluster: Cluster, choice: Choice, namespace: str, name: str, users: list[str]) -> Proposed:

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+from collections.abc import Sequence
 
 from breakglass.canon import Json
 from breakglass.errors import Transient
@@ -37,12 +38,13 @@ from breakglass_kubernetes.actions.ending import end, kept
 from breakglass_kubernetes.actions.subject_cut import some
 from breakglass_kubernetes.cluster import Cluster
 from breakglass_kubernetes.kinds import SERVICE_ACCOUNTS
-from breakglass_kubernetes.objects import Body, bodies, name_of, namespace_of, part, text, uid_of
+from breakglass_kubernetes.objects import Body, bodies, items, name_of, namespace_of, part, text, uid_of
 from breakglass_kubernetes.signed_maps import listed, mapped
 from breakglass_kubernetes.subjects import Cut, who_is
 
 KEY = "invalidate_tokens"
 MARK = "breakglass.dev/emptied"
+GROUPS = "groups_with_rights"
 CACHE_S = 10
 DEFAULT = "default"
 SPEC = ActionSpec(
@@ -96,13 +98,21 @@ class InvalidateTokens:
         left = [body for one in before.objects.values() if not (body := part({"of": one}, "of"))["emptied"]]
         self._cluster.each(left, lambda was: self._end(resource, was))
 
-    def judge(self, resource: Resource, state: State) -> Judgement:  # noqa: ARG002 - the state says it all
+    def judge(self, resource: Resource, state: State) -> Judgement:
         """Decide whether an account is left whose tokens may live."""
         left = [key for key, one in state.objects.items() if not part({"of": one}, "of")["emptied"]]
         if left:
             return Judgement(
                 Verdict.NOT_CONTAINED, f"{len(left)} accounts have live tokens: {some(sorted(left))}"
             )
+        groups = [str(one) for one in items(resource.params, GROUPS)]
+        if state.objects and groups:
+            # Whoever is given a token for it is in the group, too: a kubelet, a deployer.
+            reason = (
+                f"{some(sorted(state.objects))}: made again by others and emptied, and in a group with rights"
+                f" again: {some(groups)}"
+            )
+            return Judgement(Verdict.UNKNOWN, reason[:500])
         again = f"; made again by others, and emptied: {some(sorted(state.objects))}" if state.objects else ""
         return Judgement(Verdict.CONTAINED, f"the accounts are deleted{again}"[:500])
 
@@ -186,8 +196,12 @@ def _mark(resource: Resource, uid: str) -> str:
     return hashlib.sha256(f"{text(resource.params, 'nonce')}:{uid}".encode()).hexdigest()
 
 
-def proposed(cluster: Cluster, choice: Choice, *, after: str) -> Proposed:
-    """Return the step; `after`: the key of the step that records token Secrets, which would go with these."""
+def proposed(cluster: Cluster, choice: Choice, *, after: str, groups: Sequence[str]) -> Proposed:
+    """Return the step.
+
+    `after` is the key of the step that records token Secrets, which would go with these; `groups` are
+    bindings of groups that the accounts share with others, which count as closed once the accounts are gone.
+    """
     if not (choice.accounts or choice.scope.own):
         return Proposed()
     tokens = cluster.settings.mapping("agent_tokens")
@@ -197,6 +211,7 @@ def proposed(cluster: Cluster, choice: Choice, *, after: str) -> Proposed:
         if one in tokens and (good := probe.good_now(cluster, who_is(one).user, one))
     }
     all_held = bool(held) and set(held) == set(choice.uids)
+    more: dict[str, Json] = {GROUPS: [*groups]}
     grade = Grade.REFUSED_AS_AGENT if all_held else Grade.PLATFORM_EVALUATOR if held else Grade.READ_BACK
     target = choice.target(
         cluster.settings.cluster_uid,
@@ -204,6 +219,7 @@ def proposed(cluster: Cluster, choice: Choice, *, after: str) -> Proposed:
         uids=listed(choice.uids),
         held=listed(held),
         all_held=all_held,
+        **more,
         nonce=secrets.token_hex(16),
     )
     step = Proposal(

@@ -7,7 +7,7 @@ its next apply gets 200). A binding whose last subject goes stays, with its role
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from breakglass.canon import Json
@@ -17,13 +17,26 @@ from breakglass.model.resource import State
 from breakglass.provider import Outcome, Reversal
 from breakglass_kubernetes.cluster import MANAGER, Cluster
 from breakglass_kubernetes.kinds import Kind
-from breakglass_kubernetes.objects import Body, bodies, name_of, namespace_of, part, text, uid_of, version_of
+from breakglass_kubernetes.objects import (
+    Body,
+    bodies,
+    items,
+    name_of,
+    namespace_of,
+    part,
+    text,
+    uid_of,
+    version_of,
+)
 from breakglass_kubernetes.owners import drop, restore, shares
 from breakglass_kubernetes.rbac import BINDINGS
+from breakglass_kubernetes.subjects import words
 
 IsCut = Callable[[Body, str], bool]
 """Whether a subject of a binding in a namespace is taken out."""
 TRIES = 8
+BOUND = "bound"
+"""The parameter that holds what `signed` returned."""
 SHOWN = 5
 _SUBJECTS = (("subjects",),)
 
@@ -85,23 +98,58 @@ def _cut(cluster: Cluster, key: str, was: Body) -> None:
     )
 
 
-def revert(cluster: Cluster, before: State, may_be_away: IsCut) -> Reversal:
+def signed(bindings: Iterable[tuple[Kind, Body]], is_cut: IsCut) -> list[Json]:
+    """Return who is bound by what when the plan is made, for its parameters: only that is ever put back."""
+    found: list[Json] = []
+    for kind, body in bindings:
+        namespace = namespace_of(body)
+        key = kind.key(namespace, name_of(body))
+        found += [_sign(key, uid_of(body), one) for one in bodies(body, "subjects") if is_cut(one, namespace)]
+    return found
+
+
+def _sign(key: str, uid: str, subject: Body) -> str:
+    return f"{key} {uid} {words(subject)}"
+
+
+def revert(cluster: Cluster, before: State, may_be_away: IsCut, known: Json) -> Reversal:
     """Put the subjects back at their old places where all else is as the stop left it.
 
-    `may_be_away` tells subjects that another step of the same stop takes out.
+    `may_be_away` tells subjects that another step of the same stop takes out; `known` is what `signed`
+    returned: who was bound only after that bound itself, for all that anybody knows, and is not bound again.
 
     Raises:
         Transient: somebody changes a binding all the time.
         ProviderError: a call failed.
     """
     outcomes: dict[str, Outcome] = {}
+    then = frozenset(str(one) for one in known) if isinstance(known, list) else frozenset[str]()
+    later: list[str] = []
 
     def one(item: tuple[str, Json]) -> None:
         key, was = item
-        outcomes[key] = _put_back(cluster, _kind(key), part({"of": was}, "of"), may_be_away)
+        record, new = _without_later(key, part({"of": was}, "of"), then)
+        outcome = _put_back(cluster, _kind(key), record, may_be_away)
+        if new:
+            later.append(key)
+            # Of what was there before, nothing may be left to say.
+            outcome = outcome if outcome is Outcome.DRIFTED or items(record, "cut") else Outcome.ENDED
+        outcomes[key] = outcome
 
     cluster.each(before.objects.items(), one)
-    return Reversal(outcomes, "subjects are where they were; a binding that somebody changed is left alone")
+    more = f"; bound after the plan was made, so not bound again: {some(sorted(later))}" if later else ""
+    reason = f"subjects are where they were; a binding that somebody changed is left alone{more}"
+    return Reversal(outcomes, reason)
+
+
+def _without_later(key: str, was: Body, then: frozenset[str]) -> tuple[dict[str, Any], bool]:
+    """Return the record without the subjects that were bound only after the plan, and if there are any."""
+    subjects = bodies(was, "subjects")
+    cut = [int(n) for n in items(was, "cut")]
+    new = {n for n in cut if _sign(key, str(was["uid"]), subjects[n]) not in then}
+    left = [n for n in range(len(subjects)) if n not in new]
+    kept = {"subjects": [subjects[n] for n in left], "cut": [left.index(n) for n in cut if n not in new]}
+    return {**was, **kept}, bool(new)
 
 
 def _put_back(cluster: Cluster, kind: Kind, was: Body, may_be_away: IsCut) -> Outcome:
