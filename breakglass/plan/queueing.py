@@ -21,12 +21,15 @@ Queues = Mapping[tuple[int, str], float]
 
 def queues(findings: Findings, chosen: Sequence[Candidate]) -> Queues:
     """Return how long each service of each reach takes for the steps of this plan."""
-    counts = Counter((one.reach, one.spec.service) for one in chosen)
+    counts = Counter[tuple[int, str]]()
+    for one in chosen:
+        own = one.proposal.calls
+        counts[one.reach, one.spec.service] += CALLS_A_STEP if own is None else own
     found: dict[tuple[int, str], float] = {}
-    for (reach, service), steps in counts.items():
+    for (reach, service), calls in counts.items():
         budget = findings.reaches[reach].budgets.get(service)
         if budget is not None:
-            found[reach, service] = max(0.0, steps * CALLS_A_STEP - budget.burst) / budget.per_s
+            found[reach, service] = max(0.0, calls - budget.burst) / budget.per_s
     return found
 
 

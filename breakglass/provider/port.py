@@ -92,6 +92,8 @@ class Proposal:
     settle_s: float | None = None
     deadline_s: float | None = None
     window_s: int | None = None
+    calls: int | None = None
+    """How many calls it makes at its service's rate; None: the few that every step makes."""
     moot_by: tuple[str, ...] = ()
     """Keys; once all are proven, what this step leaves open does not matter any more."""
     affects: tuple[str, ...] = ()

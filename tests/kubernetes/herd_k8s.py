@@ -42,12 +42,15 @@ class Herd:
 
     def settle(self, *, within_s: float) -> None:
         """Make everything, several at once, and wait until every pod runs."""
-        plane = self.cluster.plane
         side_by_side(self.spaces, self._space)
         side_by_side(range(self.count), self._one)
+        self.wait(within_s=within_s)
+
+    def wait(self, *, within_s: float) -> None:
+        """Wait until every pod runs."""
         until_s = time.monotonic() + within_s
         while (left := self.count - self.running()) > 0:
-            assert time.monotonic() < until_s, f"{left} pods do not run: {plane.said()}"
+            assert time.monotonic() < until_s, f"{left} pods do not run: {self.cluster.plane.said()}"
             time.sleep(0.5)
 
     def running(self) -> int:

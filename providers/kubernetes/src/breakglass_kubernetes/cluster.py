@@ -66,9 +66,9 @@ class Cluster:
         """
         return self._listings.every(kind, namespace, labels=labels, fields=fields)
 
-    def list_in(self, kind: Kind, namespaces: Sequence[str]) -> list[Body]:
+    def list_in(self, kind: Kind, namespaces: Sequence[str], *, fields: str = "") -> list[Body]:
         """Return every object of a kind in these namespaces: one listing of all where that is less."""
-        return self._listings.list_in(kind, namespaces)
+        return self._listings.list_in(kind, namespaces, fields=fields)
 
     # -- changing -----------------------------------------------------------------------------------------
 

@@ -17,6 +17,7 @@ from breakglass_kubernetes.discover import discover
 from breakglass_kubernetes.kinds import NAMESPACES
 from breakglass_kubernetes.kubeconfig import Context, Identity, ca_der, read, read_file
 from breakglass_kubernetes.objects import Body, part, text, uid_of
+from breakglass_kubernetes.pace import BURST, PER_S
 from breakglass_kubernetes.pinned import Pinned
 from breakglass_kubernetes.preflight import preflight
 from breakglass_kubernetes.refusals import CredentialsExpired
@@ -74,8 +75,8 @@ class KubernetesProvider:
 
     @property
     def budgets(self) -> Mapping[str, Budget]:
-        """Return no budget of steps: every call waits for its turn in `Pace`."""
-        return {}
+        """Return the client's limit: plans reckon with it, and `Pace` holds every call to it."""
+        return {"": Budget(PER_S, int(BURST))}
 
     def discover(self) -> Discovery:
         """Find what the agent is, uses and is driven by here."""

@@ -85,7 +85,7 @@ class Listings:
         # What failed for somebody else is asked for itself: errors are not shared.
         return read(None) if flight.found is None else list(flight.found)
 
-    def list_in(self, kind: Kind, namespaces: Sequence[str]) -> list[Body]:
+    def list_in(self, kind: Kind, namespaces: Sequence[str], *, fields: str = "") -> list[Body]:
         """Return every object of a kind in these namespaces.
 
         One listing of the whole cluster where that takes fewer calls, and the executor may read it.
@@ -94,12 +94,12 @@ class Listings:
         if several and kind.name not in self._apart:
             wanted = frozenset(namespaces)
             try:
-                found = self.every(kind, calls=len(namespaces))
+                found = self.every(kind, fields=fields, calls=len(namespaces))
             except (_Wide, Denied):
                 self._apart.add(kind.name)
             else:
                 return [body for body in found if body.get("metadata", {}).get("namespace") in wanted]
-        return [body for namespace in namespaces for body in self.every(kind, namespace)]
+        return [body for namespace in namespaces for body in self.every(kind, namespace, fields=fields)]
 
     def _close(self, key: tuple[str, str, str, int], flight: _Flight) -> None:
         with self._gate:

@@ -28,8 +28,8 @@ class Lane(IntEnum):
 
     PROOF = 1
     """Asks an evaluator what somebody may."""
-    READ = 2
-    CHANGE = 3
+    READ = 3
+    CHANGE = 4
     CUT = 6
     """Takes rights away: in force within milliseconds."""
 

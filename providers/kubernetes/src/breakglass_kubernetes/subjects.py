@@ -8,7 +8,7 @@ a RoleBinding without a namespace means the binding's own (seen on 1.36.2: it is
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from breakglass.model.resource import Resource
 from breakglass_kubernetes.objects import Body, text
@@ -48,6 +48,12 @@ class Cut:
     """Accounts in these namespaces that are somebody else's all the same."""
     users: frozenset[str] = frozenset()
     groups: frozenset[str] = frozenset()
+    _homes: frozenset[str] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Index the namespaces: they are asked for every subject of a cluster."""
+        homes = {one.partition("/")[0] for one in self.accounts} | self.own
+        object.__setattr__(self, "_homes", frozenset(homes))
 
     @classmethod
     def of(cls, resource: Resource) -> Cut:
@@ -81,7 +87,7 @@ class Cut:
     @property
     def namespaces(self) -> tuple[str, ...]:
         """Return the namespaces of its accounts."""
-        return tuple(sorted({one.partition("/")[0] for one in self.accounts} | self.own))
+        return tuple(sorted(self._homes))
 
     def passes_through(self, subject: Body) -> bool:
         """Return whether a subject is a group that it is in with others, or everybody."""
@@ -93,8 +99,8 @@ class Cut:
         if name in (AUTHENTICATED, UNAUTHENTICATED):
             return True
         if name == ALL_ACCOUNTS:
-            return bool(self.namespaces)
-        return name.startswith(GROUP_PREFIX) and name.removeprefix(GROUP_PREFIX) in self.namespaces
+            return bool(self._homes)
+        return name.startswith(GROUP_PREFIX) and name.removeprefix(GROUP_PREFIX) in self._homes
 
 
 def account_of_user(user: str) -> str:

@@ -20,7 +20,9 @@ def end(cluster: Cluster, kind: Kind, was: Body) -> None:
         ProviderError: the server refuses.
     """
     namespace, name, uid = text(was, "namespace"), text(was, "name"), text(was, "uid")
-    cluster.delete(kind, namespace, name, uid=uid)
+    said = cluster.delete(kind, namespace, name, uid=uid)
+    if text(said, "kind") == kind.kind and not items(said, "metadata", "finalizers"):
+        return  # as it was when it went; a Status does not tell
     held = cluster.maybe(kind, namespace, name)
     if held is None or text(held, "metadata", "uid") != uid or not items(held, "metadata", "finalizers"):
         return

@@ -34,14 +34,17 @@ from breakglass_kubernetes.actions.pod_watch import look, versions
 from breakglass_kubernetes.cluster import Cluster
 from breakglass_kubernetes.found import Found
 from breakglass_kubernetes.kinds import NODES, PODS, WORKLOADS
-from breakglass_kubernetes.objects import part
+from breakglass_kubernetes.objects import controller_of, part, text
 from breakglass_kubernetes.ownership import Thing
+from breakglass_kubernetes.pace import PER_S
 from breakglass_kubernetes.scope import Scope, target
 from breakglass_kubernetes.signed_maps import listed, mapped
 
 LONGEST_GRACE_S = DEFAULT_GRACE_S
 PATIENCE_S = 2.0
-"""So long a pod is left to its controller."""
+"""So long a pod is left to its controller ..."""
+PATIENCE_A_MAKER_S = 1.5 / PER_S
+"""... and so much longer for each controller, all of which are scaled down at the rate limit meanwhile."""
 MOST_AT_ONCE = 250
 """So many are deleted between two looks: five seconds at the rate limit."""
 SINCE = "since"
@@ -108,6 +111,9 @@ class EndPods:
         ready, remark = self._ready()
         whole = owned(scope, makers, sight, book)
         now_s = self._cluster.connection.clock.monotonic_s()
+        book.makers = len(
+            {text(controller_of(one.body), "uid") for one in whole.things if one.uid in whole.made}
+        )
         for thing in whole.things:
             made = thing.uid in whole.made
             enter(book, thing, ready, made=made, keep=lambda body: keep(self._cluster, body))
@@ -124,10 +130,12 @@ class EndPods:
         """Delete what runs and is not left to its controller; shorten long ends. Raises ProviderError."""
         book = self._books.get(resource.id, Book())
         now_s = self._cluster.connection.clock.monotonic_s()
+        book.began_s = now_s if book.began_s is None else book.began_s
+        patience_s = PATIENCE_S + book.makers * PATIENCE_A_MAKER_S
         todo: list[tuple[Mapping[str, Any], int | None]] = []
         for one in (dict(part(value)) for value in before.objects.values() if isinstance(value, Mapping)):
-            waited_s = now_s - book.first_s.get(str(one["uid"]), 0.0)
-            if (grace_s := deletion(one, waited_s)) is not None:
+            waited_s = now_s - max(book.began_s, book.first_s.get(str(one["uid"]), 0.0))
+            if (grace_s := deletion(one, waited_s, patience_s)) is not None:
                 todo.append((one, grace_s or None))
         # First those that nobody else ends; most of the others are gone by the next look.
         todo.sort(key=lambda item: bool(item[0]["left"]))
@@ -175,7 +183,7 @@ class EndPods:
         )
 
 
-def deletion(one: Mapping[str, Any], waited_s: float) -> int | None:
+def deletion(one: Mapping[str, Any], waited_s: float, patience_s: float = PATIENCE_S) -> int | None:
     """Return the grace period to delete a pod with, 0 for its own; None: it is not to be deleted now."""
     own = one["grace_s"]
     if one["fate"] == Fate.ENDING:
@@ -186,7 +194,7 @@ def deletion(one: Mapping[str, Any], waited_s: float) -> int | None:
     if own < 1:
         # Its controller would delete it by force, at once: be there first.
         return 1
-    if one["left"] and waited_s < PATIENCE_S:
+    if one["left"] and waited_s < patience_s:
         return None
     return LONGEST_GRACE_S if own > LONGEST_GRACE_S else 0
 

@@ -72,11 +72,10 @@ class RemoveTokenSecrets:
         """Read each one's metadata; its data stays out."""
         cut = Cut.of(resource)
         found: dict[str, Json] = {}
-        for namespace in cut.namespaces:
-            for body in self._cluster.every(SECRETS, namespace, fields=f"type={TYPE}"):
-                account = text(body, "metadata", "annotations", ACCOUNT)
-                if cut.takes_account(f"{namespace}/{account}"):
-                    found[SECRETS.key(namespace, name_of(body))] = _record(body, account)
+        for body in self._cluster.list_in(SECRETS, cut.namespaces, fields=f"type={TYPE}"):
+            namespace, account = namespace_of(body), text(body, "metadata", "annotations", ACCOUNT)
+            if cut.takes_account(f"{namespace}/{account}"):
+                found[SECRETS.key(namespace, name_of(body))] = _record(body, account)
         return State(found)
 
     def apply(self, resource: Resource, before: State, token: str) -> None:  # noqa: ARG002 - guarded by uid

@@ -9,6 +9,7 @@ from breakglass.provider import Discovery, Notes, Proposed
 from breakglass_kubernetes import parts
 from breakglass_kubernetes.actions.webhooks import first
 from breakglass_kubernetes.cluster import Cluster
+from breakglass_kubernetes.discover.calls import with_calls
 from breakglass_kubernetes.discover.compose import in_order_of_undo
 from breakglass_kubernetes.discover.gather import gather
 from breakglass_kubernetes.pinned import pin_proposal
@@ -24,10 +25,11 @@ def discover(cluster: Cluster, me: Me, pin: Mapping[str, Json]) -> Discovery:
         proposed = proposed.plus(
             notes.attempt(lambda propose=propose: propose(cluster, found), Proposed())  # type: ignore[misc]  # mypy cannot infer a lambda with a default
         )
+    ordered = in_order_of_undo(first(proposed.proposals))
     return Discovery(
         scope=f"kubernetes {cluster.settings.server}",
         principals=gathered.principals,
-        proposals=tuple(pin_proposal(one, pin) for one in in_order_of_undo(first(proposed.proposals))),
+        proposals=tuple(pin_proposal(one, pin) for one in with_calls(ordered, found)),
         doors=proposed.doors,
         not_touched=proposed.not_touched,
         endpoints=(cluster.settings.server,) if cluster.settings.flag("sandbox") else (),
