@@ -15,6 +15,7 @@ from typing import Any
 from breakglass.canon import Json
 from breakglass.errors import Gone, Transient
 from breakglass.provider import Outcome
+from breakglass_kubernetes import recordable
 from breakglass_kubernetes.cluster import JSON_PATCH, MANAGER, Cluster
 from breakglass_kubernetes.kinds import Kind
 from breakglass_kubernetes.objects import Body, bodies, part, text, uid_of, version_of
@@ -54,7 +55,7 @@ def record(body: Body, *paths: Path) -> dict[str, Json]:
         value = value_at(body, path)
         depth = next((n for n in range(len(path)) if value_at(body, path[: n + 1]) is _ABSENT), len(path))
         one: dict[str, Json] = {"path": list(path), "depth": depth}
-        found.append(one if value is _ABSENT else {**one, "value": value})
+        found.append(one if value is _ABSENT else {**one, **recordable.written(value)})
     owners: list[Json] = [one for one in shares(_entries(body), paths) if not _is_ours(one)]
     return {"uid": uid_of(body), "fields": found, "owners": owners}
 
@@ -157,10 +158,10 @@ def _write(cluster: Cluster, kind: Kind, body: Body, changes: Sequence[Json]) ->
 def _changes(body: Body, one: Mapping[str, Any]) -> list[Json]:
     """Return the changes of a JSON patch (RFC 6902) that put one field back."""
     path = tuple(one["path"])
-    if "value" in one:
+    if (value := _prior(one)) is not _ABSENT:
         made = [n for n in range(1, len(path)) if value_at(body, path[:n]) is _ABSENT]
         parents: list[Json] = [{"op": "add", "path": pointer(path[:n]), "value": {}} for n in made]
-        return [*parents, {"op": "add", "path": pointer(path), "value": one["value"]}]
+        return [*parents, {"op": "add", "path": pointer(path), "value": value}]
     # What was made for our field alone goes with it, as far up as nothing else is in it by now.
     end = len(path)
     while end - 1 > one["depth"] and len(part(body, *path[: end - 1])) == 1:
@@ -180,7 +181,7 @@ def value_at(body: Body, path: Path) -> Any:  # noqa: ANN401 - JSON
 
 
 def _prior(one: Mapping[str, Any]) -> Any:  # noqa: ANN401 - JSON
-    return one.get("value", _ABSENT)
+    return recordable.read(one, _ABSENT)
 
 
 def _entries(body: Body) -> list[Entry]:

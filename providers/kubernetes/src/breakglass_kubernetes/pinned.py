@@ -10,6 +10,7 @@ from breakglass.errors import Denied
 from breakglass.model.action import ActionSpec, Judgement
 from breakglass.model.resource import Resource, State
 from breakglass.provider import Action, Proposal, Reversal
+from breakglass_kubernetes.recordable import without_odd
 
 PIN = "cluster"
 
@@ -30,7 +31,7 @@ class Pinned:
     def observe(self, resource: Resource) -> State:
         """Read live state. Raises Denied: the plan means another cluster."""
         self._check(resource)
-        return self._action.observe(resource)
+        return without_odd(self._action.observe(resource))
 
     def apply(self, resource: Resource, before: State, token: str) -> None:
         """Make the change. Raises Denied: the plan means another cluster."""

@@ -24,6 +24,7 @@ from breakglass.model.action import (
 )
 from breakglass.model.resource import Resource, State
 from breakglass.provider import Outcome, Reversal
+from breakglass_kubernetes import recordable
 from breakglass_kubernetes.actions.argocd_apps import APPLICATIONS, applications, propose
 from breakglass_kubernetes.cluster import JSON_PATCH, MANAGER, Cluster
 from breakglass_kubernetes.held_fields import (
@@ -169,7 +170,7 @@ class PauseApplications:
             field = seen["automated"]["fields"][0]
             changes: list[Json] = [
                 {"op": "add", "path": pointer(AUTOMATED[:2]), "value": {}},
-                {"op": "add", "path": pointer(AUTOMATED), "value": field["value"]},
+                {"op": "add", "path": pointer(AUTOMATED), "value": recordable.read(field, {})},
             ]
             body = self._write(body, changes[1:] if part(body, *AUTOMATED[:2]) else changes)
         entries = bodies(body, "metadata", "managedFields")

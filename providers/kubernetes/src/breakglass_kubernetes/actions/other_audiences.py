@@ -62,7 +62,7 @@ def _door(audience: str, users: list[str], seconds: int) -> ProposedDoor:
             name=f"tokens for {audience}"[:200],
             reason=(
                 f"given to {some(list(dict.fromkeys(users)))}: if {audience[:100]} checks them by the"
-                f" issuer's keys alone, it takes them for up to {seconds} s more, and what it gave for one lives on"
+                f" issuer's keys alone, takes them for up to {seconds} s more; what it gave for one lives on"
             )[:500],
             remedy="take the agent's access away there, too, and end its sessions there",
             owner="",

@@ -1,0 +1,114 @@
+"""Whole stops of agents that had the run of the cluster and laid traps in it before they were stopped."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+import pytest
+
+from breakglass_kubernetes import kinds
+from breakglass_kubernetes.kinds import CUSTOM_RESOURCES, DEPLOYMENTS, Kind
+from breakglass_kubernetes.sandbox.api import ApiError
+from tests.kubernetes.cluster_fleet import LABELS, RBAC, Cluster, cluster_fleet, said, template
+
+ROLLOUTS = Kind("argoproj.io", "v1alpha1", "rollouts", "Rollout")
+PLAIN = Kind("argoproj.io", "v1", "rollouts", "Rollout")
+APPLY = "application/apply-patch+yaml"
+
+
+def define(cluster: Cluster, **more: Any) -> None:  # noqa: ANN401 - JSON
+    """Make a definition of Rollouts of the agent's own making, which takes any content."""
+    schema = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+    version = {
+        "name": "v1alpha1",
+        "served": True,
+        "storage": True,
+        "schema": {"openAPIV3Schema": schema},
+        "subresources": {
+            "scale": {"specReplicasPath": ".spec.replicas", "statusReplicasPath": ".status.replicas"}
+        },
+    }
+    # The server looks at what is written by the version that it is written in: this one cannot be scaled.
+    plain = {"name": "v1", "served": True, "storage": False, "schema": version["schema"]}
+    names = {"plural": "rollouts", "singular": "rollout", "kind": "Rollout", "listKind": "RolloutList"}
+    spec = {"group": "argoproj.io", "names": names, "scope": "Namespaced", "versions": [version, plain]}
+    spec |= more
+    cluster.make(CUSTOM_RESOURCES, ROLLOUTS.name, {"spec": spec})
+    until(lambda: bool(cluster.plane.call("GET", PLAIN.path(cluster.namespace))["kind"]))
+
+
+def until(done: Callable[[], bool], seconds: float = 10) -> None:
+    """Wait until a call says so."""
+    end_s = time.monotonic() + seconds
+    while time.monotonic() < end_s:
+        with suppress(ApiError):  # not served yet
+            if done():
+                return
+        time.sleep(0.1)
+    raise AssertionError("it never came")
+
+
+def governs(cluster: Cluster, account: str = "rogue") -> None:
+    """Make the agent's account an administrator of the whole cluster."""
+    subject = {"kind": "ServiceAccount", "name": account, "namespace": cluster.namespace}
+    ref = {"apiGroup": RBAC, "kind": "ClusterRole", "name": "cluster-admin"}
+    name = f"{account}-{cluster.namespace}"
+    cluster.make(kinds.CLUSTER_ROLE_BINDINGS, name, {"subjects": [subject], "roleRef": ref})
+
+
+@pytest.mark.timeout(200)
+def test_content_that_no_record_can_hold_does_not_shield_the_others(cluster: Cluster) -> None:
+    """Replicas that are no integer, or too large a one, deep in a resource of the agent's own making."""
+    cluster.account()
+    governs(cluster)
+    cluster.deployment(account="rogue")
+    define(cluster)
+    try:
+        for name, replicas in (("half", 1.5), ("huge", 2**60), ("word", "many"), ("tree", {"a": [1.5]})):
+            cluster.make(PLAIN, name, {"metadata": {"labels": LABELS}, "spec": {"replicas": replicas}})
+        with cluster_fleet(cluster, step_s=40) as ours:
+            _, done = ours.stop()
+            words = said(done.report)
+            live = cluster.plane.call("GET", DEPLOYMENTS.path(cluster.namespace, "rogue"))
+            assert 0 == live["spec"]["replicas"], words
+            assert [] == cluster.pods(), words
+            _, restored = ours.restore()
+            live = cluster.plane.call("GET", DEPLOYMENTS.path(cluster.namespace, "rogue"))
+            assert 2 == live["spec"]["replicas"], said(restored)
+    finally:
+        cluster.plane.call("DELETE", CUSTOM_RESOURCES.path("", ROLLOUTS.name))
+
+
+@pytest.mark.timeout(200)
+def test_a_workload_written_in_our_own_name_is_held_like_any_other(cluster: Cluster) -> None:
+    """A field manager is a name that anybody may use: what we leave out of an apply must not be lost."""
+    cluster.account()
+    governs(cluster)
+    labels = LABELS | {"part": "mimic"}
+    spec = {"replicas": 2, "selector": {"matchLabels": labels}, "template": template(labels, "rogue")}
+    body = {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": "mimic", "labels": LABELS},
+        "spec": spec,
+    }
+    cluster.plane.call(
+        "PATCH",
+        DEPLOYMENTS.path(cluster.namespace, "mimic"),
+        body,
+        content_type=APPLY,
+        query={"fieldManager": "breakglass"},
+    )
+    until(lambda: len(cluster.pods()) == 2)
+    with cluster_fleet(cluster, step_s=40) as ours:
+        _, done = ours.stop()
+        live = cluster.plane.call("GET", DEPLOYMENTS.path(cluster.namespace, "mimic"))
+        assert 0 == live["spec"]["replicas"], said(done.report)
+        assert [] == cluster.pods(), said(done.report)
+        ours.restore()
+        live = cluster.plane.call("GET", DEPLOYMENTS.path(cluster.namespace, "mimic"))
+        assert 2 == live["spec"]["replicas"]
+        assert LABELS.items() <= live["metadata"]["labels"].items()
