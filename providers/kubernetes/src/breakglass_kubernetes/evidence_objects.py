@@ -45,12 +45,19 @@ class Agent:
 
     scope: Scope
     held: Held
+    accounts: frozenset[str] = field(init=False)
+    """``NS/NAME`` of every account that it acts as."""
+    groups: frozenset[str] = field(init=False)
+    """The groups that these are in."""
 
-    @property
-    def accounts(self) -> frozenset[str]:
-        """Return ``NS/NAME`` of every account that it acts as."""
+    def __post_init__(self) -> None:
+        """Find accounts and groups once: every subject and every object is held against them."""
         run_as = (account_of(thing.body) for thing in self.held.things)
-        return frozenset({*self.scope.every_account, *run_as} - {""})
+        accounts = frozenset({*self.scope.every_account, *run_as} - {""})
+        homes = {one.partition("/")[0] for one in accounts} | {*self.scope.own}
+        groups = {*self.scope.groups, *_EVERYBODY, *(f"{_ACCOUNTS}:{one}" for one in homes)}
+        object.__setattr__(self, "accounts", accounts)
+        object.__setattr__(self, "groups", frozenset(groups))
 
     @property
     def namespaces(self) -> tuple[str, ...]:
@@ -69,9 +76,7 @@ class Agent:
             return f"{namespace}/{name}" in self.accounts or namespace in self.scope.own
         if kind == "User":
             return name in self.scope.users or self._is_account(name)
-        homes = {one.partition("/")[0] for one in self.accounts} | {*self.scope.own}
-        groups = {*self.scope.groups, *_EVERYBODY, *(f"{_ACCOUNTS}:{one}" for one in homes)}
-        return kind == "Group" and name in groups
+        return kind == "Group" and name in self.groups
 
     def _is_account(self, user: str) -> bool:
         namespace, _, name = user.removeprefix("system:serviceaccount:").partition(":")
@@ -172,20 +177,23 @@ def rights(agent: Agent, cluster: Cluster) -> dict[Kind, list[Body]]:
     return found
 
 
-def concerns(agent: Agent, event: Body) -> bool:
-    """Return whether an event is about a thing of the agent's, also about one that is gone."""
-    about = part(event, "involvedObject") or part(event, "regarding")
-    namespace, name = text(about, "namespace"), text(about, "name")
-    if namespace in agent.scope.own:
-        return True
-    if text(about, "uid") in {thing.uid for thing in agent.held.things} and text(about, "uid"):
-        return True
-    # What a controller makes is named after it: a pod that is gone is known by that alone.
-    return any(
-        thing.namespace == namespace and (name == thing.name or name.startswith(f"{thing.name}-"))
-        for thing in agent.held.things
-        if thing.kind is not PODS
+def concerning(agent: Agent) -> Callable[[Body], bool]:
+    """Return what tells whether an event is about a thing of the agent's, also about one that is gone."""
+    uids = frozenset(thing.uid for thing in agent.held.things) - {""}
+    makers = frozenset(
+        (thing.namespace, thing.name) for thing in agent.held.things if thing.kind.name != PODS.name
     )
+
+    def concerns(event: Body) -> bool:
+        about = part(event, "involvedObject") or part(event, "regarding")
+        namespace, name = text(about, "namespace"), text(about, "name")
+        if namespace in agent.scope.own or text(about, "uid") in uids:
+            return True
+        # What a controller makes is named after it: a pod that is gone is known by that alone.
+        stems = (name[:n] for n, one in enumerate(name) if one == "-")
+        return (namespace, name) in makers or any((namespace, stem) in makers for stem in stems)
+
+    return concerns
 
 
 def without_data(secret: Body) -> dict[str, object]:

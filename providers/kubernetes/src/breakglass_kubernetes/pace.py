@@ -21,6 +21,8 @@ BURST = 300.0
 SLOWER = 0.7
 FASTER_A_S = 1.03
 SLOWEST = 0.1
+_ONE = 1.0 - 1e-6
+"""A token, but for rounding: what is short by less is not worth a pause."""
 
 
 class Lane(IntEnum):
@@ -30,7 +32,7 @@ class Lane(IntEnum):
     """Asks an evaluator what somebody may."""
     READ = 3
     CHANGE = 4
-    CUT = 6
+    CUT = 12
     """Takes rights away: in force within milliseconds."""
 
 
@@ -64,7 +66,7 @@ class Pace:
         turn = _Turn()
         with self._gate:
             self._refill()
-            if self._tokens >= 1.0 and not any(self._lanes.values()):
+            if self._tokens >= _ONE and not any(self._lanes.values()):
                 self._tokens -= 1.0
                 return
             if not self._lanes[lane]:
@@ -89,7 +91,7 @@ class Pace:
             while True:
                 with self._gate:
                     self._refill()
-                    while self._tokens >= 1.0 and (turn := self._next()) is not None:
+                    while self._tokens >= _ONE and (turn := self._next()) is not None:
                         self._tokens -= 1.0
                         turn.granted = True
                         turn.told.set()

@@ -138,10 +138,8 @@ class CollectObjects:
         return None
 
     def _plan(self, agent: Agent) -> Iterator[tuple[str, Callable[[], Iterable[Body]]]]:
-        """Yield what is read, what goes soonest first: workloads are changed by the stop, events expire."""
+        """Yield what is read, what goes soonest first: bindings, then workloads; events expire."""
         cluster, held = self._cluster, agent.held
-        for kind in (*WORKLOADS, PODS):
-            yield kind.name, lambda kind=kind: [thing.body for thing in held.of(kind)]  # type: ignore[misc]  # mypy cannot infer a lambda with a default
         rights: dict[Kind, list[Body]] = {}
 
         def right(kind: Kind) -> list[Body]:
@@ -149,7 +147,9 @@ class CollectObjects:
             return rights[kind]
 
         for kind in _RIGHTS:
-            yield kind.name, lambda kind=kind: right(kind)  # type: ignore[misc]  # as above
+            yield kind.name, lambda kind=kind: right(kind)  # type: ignore[misc]  # mypy cannot infer a lambda with a default
+        for kind in (*WORKLOADS, PODS):
+            yield kind.name, lambda kind=kind: [thing.body for thing in held.of(kind)]  # type: ignore[misc]  # as above
         for kind, look in evidence_objects.around(agent).items():
             yield kind.name, lambda look=look: look(cluster)  # type: ignore[misc]  # as above
         yield "events", lambda: self._events(agent)
@@ -161,7 +161,8 @@ class CollectObjects:
 
     def _events(self, agent: Agent) -> Sequence[Body]:
         events = self._cluster.list_in(EVENTS, agent.namespaces)
-        return [event for event in events if evidence_objects.concerns(agent, event)]
+        concerns = evidence_objects.concerning(agent)
+        return [event for event in events if concerns(event)]
 
     def _nodes(self, agent: Agent) -> Sequence[Body]:
         ran_on = {text(pod.body, "spec", "nodeName") for pod in agent.held.of(PODS)} - {""}

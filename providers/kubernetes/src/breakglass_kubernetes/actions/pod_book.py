@@ -32,8 +32,6 @@ class Book:
     """When a pod was seen first, on the monotonic clock."""
     began_s: float | None = None
     """When the first change was made; what planning saw does not count as waiting."""
-    makers: int = 0
-    """How many controllers the last look saw behind the pods."""
 
 
 def owned(scope: Scope, makers: list[Thing], sight: Sight, book: Book) -> Held:

@@ -43,11 +43,13 @@ from breakglass_kubernetes.signed_maps import listed, mapped
 LONGEST_GRACE_S = DEFAULT_GRACE_S
 PATIENCE_S = 2.0
 """So long a pod is left to its controller ..."""
-PATIENCE_A_MAKER_S = 1.5 / PER_S
-"""... and so much longer for each controller, all of which are scaled down at the rate limit meanwhile."""
+PATIENCE_A_MAKER_S = 4 / PER_S
+"""... and so much longer for each controller that was signed: all are scaled down at the rate limit
+meanwhile. What the agent makes after the signatures makes nobody wait longer."""
 MOST_AT_ONCE = 250
 """So many are deleted between two looks: five seconds at the rate limit."""
 SINCE = "since"
+MAKERS = "makers"
 STEP = "end_pods"
 SPEC = ActionSpec(
     name="kubernetes.pods.end_pods",
@@ -85,7 +87,7 @@ SPEC = ActionSpec(
         ),
     ),
     destroys_evidence="logs and file systems of the pods that end",
-    undo_permissions=("get pods", "create pods"),
+    undo_permissions=("get pods", "create pods", "patch pods"),
 )
 
 
@@ -111,9 +113,6 @@ class EndPods:
         ready, remark = self._ready()
         whole = owned(scope, makers, sight, book)
         now_s = self._cluster.connection.clock.monotonic_s()
-        book.makers = len(
-            {text(controller_of(one.body), "uid") for one in whole.things if one.uid in whole.made}
-        )
         for thing in whole.things:
             made = thing.uid in whole.made
             enter(book, thing, ready, made=made, keep=lambda body: keep(self._cluster, body))
@@ -131,7 +130,7 @@ class EndPods:
         book = self._books.get(resource.id, Book())
         now_s = self._cluster.connection.clock.monotonic_s()
         book.began_s = now_s if book.began_s is None else book.began_s
-        patience_s = PATIENCE_S + book.makers * PATIENCE_A_MAKER_S
+        patience_s = PATIENCE_S + _makers(resource) * PATIENCE_A_MAKER_S
         todo: list[tuple[Mapping[str, Any], int | None]] = []
         for one in (dict(part(value)) for value in before.objects.values() if isinstance(value, Mapping)):
             waited_s = now_s - max(book.began_s, book.first_s.get(str(one["uid"]), 0.0))
@@ -199,6 +198,11 @@ def deletion(one: Mapping[str, Any], waited_s: float, patience_s: float = PATIEN
     return LONGEST_GRACE_S if own > LONGEST_GRACE_S else 0
 
 
+def _makers(resource: Resource) -> int:
+    found = resource.params.get(MAKERS)
+    return found if isinstance(found, int) else 0
+
+
 def _key(uid: str, one: Mapping[str, Any]) -> str:
     """Return its name in a State: a StatefulSet makes another pod under the same name."""
     return f"{PODS.key(one['namespace'], one['name'])}@{uid[:8]}"
@@ -211,7 +215,9 @@ def propose(cluster: Cluster, found: Found) -> Proposed:
         return Proposed()
     since = listed(versions(cluster, scope.look_in))
     uid, label = cluster.settings.cluster_uid, f"pods of {scope.agent}"
-    step = Proposal(STEP, SPEC.name, target(found.knowing(*WORKLOADS, PODS), uid, label, **{SINCE: since}))
+    mine, known = found.held, found.knowing(*WORKLOADS, PODS)
+    makers = len({text(controller_of(one.body), "uid") for one in mine.of(PODS) if one.uid in mine.made})
+    step = Proposal(STEP, SPEC.name, target(known, uid, label, **{SINCE: since, MAKERS: makers}))
     try:
         ready = ready_nodes(cluster.every(NODES))
     except ProviderError as error:
