@@ -9,7 +9,7 @@ from breakglass.errors import Gone, Transient
 from breakglass.provider import Outcome
 from breakglass_kubernetes.cluster import MANAGER, Cluster
 from breakglass_kubernetes.kinds import SERVICE_ACCOUNTS, Kind
-from breakglass_kubernetes.objects import Body, bodies, part, text, uid_of
+from breakglass_kubernetes.objects import Body, bodies, managers_of, part, text, uid_of
 from breakglass_kubernetes.owners import restore
 
 TRIES = 8
@@ -27,7 +27,11 @@ def put_back(cluster: Cluster, was: Body, is_emptied: Callable[[Body], bool], ma
     for attempt in range(TRIES):
         try:
             return _try(cluster, was, cluster.maybe(SERVICE_ACCOUNTS, namespace, name), is_emptied, mark)
-        except (Transient, Gone):
+        except Gone:
+            # Its namespace went, or somebody deletes it all the time.
+            if attempt == TRIES - 1:
+                return Outcome.DRIFTED
+        except Transient:
             if attempt == TRIES - 1:
                 raise
     raise AssertionError("unreachable")  # pragma: no cover - the last try returns or raises
@@ -45,11 +49,13 @@ def _try(
     if uid_of(now) == was["uid"]:
         return Outcome.ALREADY
     if not is_emptied(now):
-        return (
-            Outcome.ALREADY
-            if _content(now, mark) == _content({**wanted, "metadata": about}, mark)
-            else Outcome.DRIFTED
-        )
+        if _content(now, mark) != _content({**wanted, "metadata": about}, mark):
+            return Outcome.DRIFTED
+        if MANAGER not in managers_of(now):
+            return Outcome.ALREADY
+        # Made by a restore that was cut off before it gave the fields to who owned them.
+        hand_over(cluster, SERVICE_ACCOUNTS, now, bodies(was, "managed"))
+        return Outcome.RESTORED
     mine = _content(now, mark) in (_bare(), _content({**wanted, "metadata": about}, mark))
     live = part(now, "metadata")
     kept = {key: value for key, value in part(live, "annotations").items() if key != mark}

@@ -14,9 +14,10 @@ from typing import Any
 from breakglass.canon import Json
 from breakglass.errors import Denied, ProviderError, Transient
 from breakglass.provider import Outcome
-from breakglass_kubernetes.cluster import Cluster
+from breakglass_kubernetes.cluster import MANAGER, Cluster
 from breakglass_kubernetes.kinds import PODS
-from breakglass_kubernetes.objects import Body, name_of, namespace_of, part, uid_of
+from breakglass_kubernetes.objects import Body, bodies, managers_of, name_of, namespace_of, part, text, uid_of
+from breakglass_kubernetes.recreated import return_owners
 from breakglass_kubernetes.refusals import failure_of
 
 _FOUND_LATER = frozenset({"nodeName", "ephemeralContainers"})
@@ -31,6 +32,9 @@ def manifest_of(body: Body) -> dict[str, Any]:
         for name in ("name", "namespace", "labels", "annotations", "finalizers")
         if name in about
     }
+    kept["managedFields"] = [
+        one for one in bodies(body, "metadata", "managedFields") if not one.get("subresource")
+    ]
     spec = {name: value for name, value in part(body, "spec").items() if name not in _FOUND_LATER}
     return {"apiVersion": "v1", "kind": "Pod", "metadata": kept, "spec": spec}
 
@@ -49,30 +53,38 @@ def bring_back(cluster: Cluster, kept: Mapping[str, Any]) -> Outcome:
         ProviderError: the server does not answer.
     """
     manifest = json.loads(cluster.connection.sealed.get(kept["manifest"]))
+    owners = manifest["metadata"].pop("managedFields", [])
     namespace, name = str(kept["namespace"]), str(kept["name"])
     there = cluster.maybe(PODS, namespace, name)
     if there is None:
         try:
-            cluster.create(PODS, namespace, manifest)
+            there = cluster.create(PODS, namespace, manifest)
         except Transient as error:
             if failure_of(error).reason != "AlreadyExists":
                 raise
-            there = cluster.maybe(PODS, namespace, name)
+            there = cluster.get(PODS, namespace, name)
         except Denied:
             raise
         except ProviderError:
             # Invalid by now: a class, a priority or a namespace that it names is gone or another.
             return Outcome.CANNOT
-        else:
-            return Outcome.RESTORED
-    if there is None or uid_of(there) == kept["uid"]:
+    if uid_of(there) == kept["uid"] and not text(there, "metadata", "deletionTimestamp"):
+        # The stop never got to end it.
+        return Outcome.ALREADY
+    if uid_of(there) == kept["uid"]:
         # The one that the stop deleted still ends; its name is taken until it is gone.
         raise Transient("is still there, ending", where=f"{cluster.where} pods/{namespace}/{name}")
-    return Outcome.ALREADY if _same(manifest_of(there), manifest) else Outcome.DRIFTED
+    if not _same(manifest_of(there), manifest):
+        return Outcome.DRIFTED
+    if MANAGER not in managers_of(there):
+        return Outcome.ALREADY
+    # Who makes a pod owns all of it at first; also where that was somebody who was cut off in the middle.
+    return_owners(cluster, PODS, there, owners)
+    return Outcome.RESTORED
 
 
 def _same(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
-    """Return whether somebody who was cut off in the middle of a restore made it."""
+    """Return whether it is what the stop ended, made anew."""
     return one["spec"] == other["spec"] and part(one, "metadata", "labels") == part(
         other, "metadata", "labels"
     )

@@ -11,7 +11,17 @@ from breakglass.provider import Outcome
 from breakglass_kubernetes import owners
 from breakglass_kubernetes.cluster import MANAGER, Cluster
 from breakglass_kubernetes.kinds import PODS, Kind
-from breakglass_kubernetes.objects import Body, bodies, labels_of, name_of, namespace_of, part, text, uid_of
+from breakglass_kubernetes.objects import (
+    Body,
+    bodies,
+    labels_of,
+    managers_of,
+    name_of,
+    namespace_of,
+    part,
+    text,
+    uid_of,
+)
 from breakglass_kubernetes.ownership import Thing
 from breakglass_kubernetes.peers import MARK
 
@@ -51,10 +61,31 @@ def put_back(cluster: Cluster, kind: Kind, now: Body, was: Mapping[str, Json], *
     recorded, seen = part(was, "metadata"), part(now, "metadata")
     about = {name: seen[name] for name in _KEPT if name in seen} if spec_only else dict(recorded)
     made = cluster.replace(kind, whole(kind, now, about, part(was, "spec")))
-    theirs = [one for one in bodies(made, "metadata", "managedFields") if text(one, "manager") != MANAGER]
-    owned = owners.restore(theirs, bodies(was, "managed"))
-    cluster.replace(kind, whole(kind, made, {**about, "managedFields": owned}, part(made, "spec")))
+    _give_back(cluster, kind, made, was)
     return Outcome.RESTORED
+
+
+def finish(cluster: Cluster, kind: Kind, now: Body, was: Mapping[str, Json]) -> Outcome:
+    """Give fields back that are as they were and still ours: a restore was cut off, or overtaken.
+
+    Raises:
+        Transient: somebody changed it meanwhile.
+        Gone: it is not there any more.
+    """
+    if MANAGER not in managers_of(now) or any(
+        text(one, "manager") == MANAGER for one in bodies(was, "managed")
+    ):
+        return Outcome.ALREADY
+    _give_back(cluster, kind, now, was)
+    return Outcome.RESTORED
+
+
+def _give_back(cluster: Cluster, kind: Kind, now: Body, was: Mapping[str, Json]) -> None:
+    seen = part(now, "metadata")
+    theirs = [one for one in bodies(now, "metadata", "managedFields") if text(one, "manager") != MANAGER]
+    owned = owners.restore(theirs, bodies(was, "managed"))
+    about = {name: seen[name] for name in _KEPT if name in seen} | {"managedFields": owned}
+    cluster.replace(kind, whole(kind, now, about, part(now, "spec")))
 
 
 def retry(attempt: Callable[[], Outcome]) -> Outcome:

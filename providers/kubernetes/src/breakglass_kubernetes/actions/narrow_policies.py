@@ -171,7 +171,7 @@ class NarrowPolicies:
             return Outcome.DRIFTED
         spec = part(now, "spec")
         if same(spec, part(was, "spec")):
-            return Outcome.ALREADY
+            return back.finish(self._cluster, NETWORK_POLICIES, now, was)
         if not narrowing.is_narrowed(part(was, "spec"), spec) or not _still_ours(now, part(was, "spec")):
             return Outcome.DRIFTED
         return back.put_back(self._cluster, NETWORK_POLICIES, now, was, spec_only=True)

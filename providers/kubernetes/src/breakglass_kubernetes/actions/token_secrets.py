@@ -25,9 +25,18 @@ from breakglass_kubernetes.actions.account_choice import Choice
 from breakglass_kubernetes.actions.account_return import hand_over
 from breakglass_kubernetes.actions.ending import end, kept
 from breakglass_kubernetes.actions.subject_cut import some
-from breakglass_kubernetes.cluster import Cluster
+from breakglass_kubernetes.cluster import MANAGER, Cluster
 from breakglass_kubernetes.kinds import SECRETS, SERVICE_ACCOUNTS
-from breakglass_kubernetes.objects import Body, bodies, name_of, namespace_of, part, text, uid_of
+from breakglass_kubernetes.objects import (
+    Body,
+    bodies,
+    managers_of,
+    name_of,
+    namespace_of,
+    part,
+    text,
+    uid_of,
+)
 from breakglass_kubernetes.subjects import Cut
 
 KEY = "remove_token_secrets"
@@ -106,15 +115,18 @@ class RemoveTokenSecrets:
 
     def _put_back(self, was: Body) -> Outcome:
         namespace, name = str(was["namespace"]), str(was["name"])
-        found = self._cluster.maybe(SECRETS, namespace, name)
-        if found is not None:
-            return Outcome.ALREADY if uid_of(found) == was["uid"] else Outcome.DRIFTED
-        if self._cluster.maybe(SERVICE_ACCOUNTS, namespace, str(was["account"])) is None:
-            # The controller manager would delete it at once.
-            return Outcome.DRIFTED
-        about = {**part(was, "metadata"), "name": name, "namespace": namespace}
-        body = {"apiVersion": "v1", "kind": "Secret", "type": TYPE, "metadata": about}
-        made = self._cluster.create(SECRETS, namespace, body)
+        made = self._cluster.maybe(SECRETS, namespace, name)
+        if made is not None and (uid_of(made) == was["uid"] or not _is_like(made, was)):
+            return Outcome.ALREADY if uid_of(made) == was["uid"] else Outcome.DRIFTED
+        if made is not None and MANAGER not in managers_of(made):
+            return Outcome.ALREADY
+        if made is None:
+            if self._cluster.maybe(SERVICE_ACCOUNTS, namespace, str(was["account"])) is None:
+                # The controller manager would delete it at once.
+                return Outcome.DRIFTED
+            about = {**part(was, "metadata"), "name": name, "namespace": namespace}
+            body = {"apiVersion": "v1", "kind": "Secret", "type": TYPE, "metadata": about}
+            made = self._cluster.create(SECRETS, namespace, body)
         for attempt in range(TRIES):
             try:
                 # The controller manager writes the token into it meanwhile.
@@ -125,6 +137,14 @@ class RemoveTokenSecrets:
                     raise
                 made = self._cluster.get(SECRETS, namespace, name)
         return Outcome.RESTORED
+
+
+def _is_like(body: Body, was: Body) -> bool:
+    """Return whether a Secret has all that was recorded of the one that the stop deleted."""
+    about, recorded = part(body, "metadata"), part(was, "metadata")
+    return text(body, "type") == TYPE and all(
+        part(recorded, name).items() <= part(about, name).items() for name in ("labels", "annotations")
+    )
 
 
 def _record(body: Body, account: str) -> Json:
