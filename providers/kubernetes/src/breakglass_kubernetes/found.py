@@ -28,6 +28,8 @@ class Found:
     """Webhook configurations that it labelled or made: ``validating/NAME``, ``mutating/NAME``."""
     api_services: tuple[str, ...] = ()
     """Aggregated APIs that it labelled or made."""
+    policy_bindings: tuple[str, ...] = ()
+    """Bindings of admission policies that it labelled or made, by key."""
     sharers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """``NS/NAME`` of an account -> who else's workloads run as it; the blast radius."""
     origins: Mapping[str, str] = field(default_factory=dict)

@@ -80,6 +80,14 @@ ADMISSION_BINDINGS = Kind(
     "ValidatingAdmissionPolicyBinding",
     namespaced=False,
 )
+MUTATING_BINDINGS = Kind(
+    "admissionregistration.k8s.io",
+    "v1",
+    "mutatingadmissionpolicybindings",
+    "MutatingAdmissionPolicyBinding",
+    namespaced=False,
+)
+"""Of 1.36 and later; older clusters do not serve it in this version."""
 VALIDATING_WEBHOOKS = Kind(
     "admissionregistration.k8s.io",
     "v1",

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from breakglass.model.action import ActionSpec
 from breakglass.provider import Action, Proposed
 from breakglass_kubernetes.actions import (
+    admission_policies,
     api_services,
     argo_events,
     argocd,
@@ -40,6 +41,7 @@ ACTION_CLASSES: tuple[Callable[[Cluster], Action], ...] = (
     *audit_entries.ACTION_CLASSES,
     *egress_plan.ACTION_CLASSES,
     *webhooks.ACTION_CLASSES,
+    *admission_policies.ACTION_CLASSES,
     *cron_jobs.ACTION_CLASSES,
     *knative.ACTION_CLASSES,
     *argo_events.ACTION_CLASSES,
@@ -62,6 +64,7 @@ SPECS: tuple[ActionSpec, ...] = (
     *audit_entries.SPECS,
     *egress_plan.SPECS,
     *webhooks.SPECS,
+    *admission_policies.SPECS,
     *cron_jobs.SPECS,
     *knative.SPECS,
     *argo_events.SPECS,
@@ -84,6 +87,7 @@ PROPOSE: tuple[Propose, ...] = (
     audit_entries.propose,
     egress_plan.propose,
     webhooks.propose,
+    admission_policies.propose,
     cron_jobs.propose,
     knative.propose,
     argo_events.propose,

@@ -25,6 +25,7 @@ from breakglass.model.action import (
 )
 from breakglass.model.resource import Resource, State
 from breakglass.provider import Outcome, Proposal, Proposed, Reversal, WaitFor
+from breakglass_kubernetes.actions import admission_policies
 from breakglass_kubernetes.actions.held_switch import listed
 from breakglass_kubernetes.actions.webhook_entries import cut_of, cut_out, is_back, put_back
 from breakglass_kubernetes.cluster import JSON_PATCH, Cluster
@@ -191,11 +192,12 @@ def _texts(words: Json) -> list[str]:
 
 
 def first(proposals: Sequence[Proposal]) -> tuple[Proposal, ...]:
-    """Let every other step wait a little for the webhooks to be disarmed, where there are any."""
-    if not any(one.key == KEY for one in proposals):
+    """Let every other step wait a little for what may refuse it, where there is any: it goes before all."""
+    found = [one.key for one in proposals if one.key in (KEY, admission_policies.KEY)]
+    if not found:
         return tuple(proposals)
-    wait = WaitFor(KEY, FIRST_S)
-    return tuple(one if one.key == KEY else replace(one, after=(*one.after, wait)) for one in proposals)
+    waits = tuple(WaitFor(key, FIRST_S) for key in found)
+    return tuple(one if one.key in found else replace(one, after=(*one.after, *waits)) for one in proposals)
 
 
 ACTION_CLASSES = (DisarmWebhooks,)

@@ -23,6 +23,7 @@ class Claims:
     accounts: dict[str, str] = field(default_factory=dict)
     webhooks: dict[str, str] = field(default_factory=dict)
     api_services: dict[str, str] = field(default_factory=dict)
+    policy_bindings: dict[str, str] = field(default_factory=dict)
     friends: dict[str, str] = field(default_factory=dict)
     """What it made that is not cut by any step: a binding of somebody else, a certificate, a token."""
     proposed: Proposed = field(default_factory=Proposed)
@@ -32,7 +33,8 @@ class Claims:
         """Return why each of them counts as the agent's."""
         accounts = {f"serviceaccounts/{one}": why for one, why in self.accounts.items()}
         spaces = {f"namespaces/{one}": why for one, why in (self.labelled | self.own).items()}
-        return {**spaces, **accounts, **self.workloads, **self.webhooks, **self.api_services}
+        configured = self.webhooks | self.api_services | self.policy_bindings
+        return {**spaces, **accounts, **self.workloads, **configured}
 
     def widen(self, scope: Scope) -> Scope:
         """Return the scope with what was added."""
@@ -52,7 +54,7 @@ class Claims:
         kinds = (
             ("kubernetes-namespace", self.labelled | self.own),
             ("kubernetes-workload", self.workloads),
-            ("kubernetes-webhook", self.webhooks | self.api_services),
+            ("kubernetes-webhook", self.webhooks | self.api_services | self.policy_bindings),
             ("kubernetes-friend", self.friends),
         )
         return tuple(Resource(kind, name, name, {}) for kind, found in kinds for name in found)

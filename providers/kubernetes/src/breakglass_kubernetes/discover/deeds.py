@@ -8,8 +8,10 @@ from dataclasses import dataclass, field
 
 from breakglass_kubernetes.audit import AuditEvent
 from breakglass_kubernetes.kinds import (
+    ADMISSION_BINDINGS,
     API_SERVICES,
     CLUSTER_ROLE_BINDINGS,
+    MUTATING_BINDINGS,
     MUTATING_WEBHOOKS,
     PODS,
     ROLE_BINDINGS,
@@ -36,6 +38,8 @@ _KINDS = {
         CLUSTER_ROLE_BINDINGS,
         VALIDATING_WEBHOOKS,
         MUTATING_WEBHOOKS,
+        ADMISSION_BINDINGS,
+        MUTATING_BINDINGS,
         API_SERVICES,
     )
 }

@@ -79,6 +79,7 @@ def gather(cluster: Cluster, me: Me) -> Gathered:
         user=me.name,
         user_groups=me.groups,
         webhooks=tuple(claims.webhooks),
+        policy_bindings=tuple(claims.policy_bindings),
         api_services=tuple(claims.api_services),
     )
     proposed = claims.proposed.plus(Proposed(incomplete=tuple(dict.fromkeys(looking.incomplete))))

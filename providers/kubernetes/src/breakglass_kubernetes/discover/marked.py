@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from breakglass_kubernetes.actions.own_names import INCIDENT_LABEL
 from breakglass_kubernetes.discover.claims import Claims
 from breakglass_kubernetes.discover.friends import binding, token_secret
 from breakglass_kubernetes.discover.looking import Looking, pair
 from breakglass_kubernetes.kinds import (
+    ADMISSION_BINDINGS,
     API_SERVICES,
     CLUSTER_ROLE_BINDINGS,
     CUSTOM_RESOURCES,
+    MUTATING_BINDINGS,
     MUTATING_WEBHOOKS,
     NAMESPACES,
     PODS,
@@ -33,6 +36,8 @@ LABELLED = (
     PODS,
     VALIDATING_WEBHOOKS,
     MUTATING_WEBHOOKS,
+    ADMISSION_BINDINGS,
+    MUTATING_BINDINGS,
     API_SERVICES,
 )
 """Kinds in which a label makes a difference to a stop."""
@@ -84,6 +89,8 @@ def _add(scope: Scope, claims: Claims, kind: Kind, body: Body, why: str) -> None
         SERVICE_ACCOUNTS: lambda: account(scope, claims, pair(body), why),
         VALIDATING_WEBHOOKS: lambda: configuration(claims, kind, name, why),
         MUTATING_WEBHOOKS: lambda: configuration(claims, kind, name, why),
+        ADMISSION_BINDINGS: lambda: policy_binding(claims, kind, body, why),
+        MUTATING_BINDINGS: lambda: policy_binding(claims, kind, body, why),
         API_SERVICES: lambda: configuration(claims, kind, name, why),
         ROLE_BINDINGS: lambda: binding(scope, claims, kind, body, why),
         CLUSTER_ROLE_BINDINGS: lambda: binding(scope, claims, kind, body, why),
@@ -117,6 +124,15 @@ def account(scope: Scope, claims: Claims, found: str, why: str) -> None:
         claims.leave(f"serviceaccounts/{found}", f"{why}, but it is the executor's own account")
     elif not scope.is_account(found):
         claims.accounts.setdefault(found, why)
+
+
+def policy_binding(claims: Claims, kind: Kind, body: Body, why: str) -> None:
+    """Add the binding of an admission policy; the guard of an earlier stop carries the label, too."""
+    key = kind.key("", name_of(body))
+    if why == BY_LABEL and INCIDENT_LABEL in labels_of(body):
+        claims.leave(key, "it carries the mark of a stop: it is a guard, or somebody pretends that it is one")
+    else:
+        claims.policy_bindings.setdefault(key, why)
 
 
 def configuration(claims: Claims, kind: Kind, name: str, why: str) -> None:

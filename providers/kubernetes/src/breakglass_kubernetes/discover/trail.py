@@ -15,7 +15,9 @@ from breakglass_kubernetes.discover.claims import Claims
 from breakglass_kubernetes.discover.deeds import Deeds, Place
 from breakglass_kubernetes.discover.looking import Looking
 from breakglass_kubernetes.kinds import (
+    ADMISSION_BINDINGS,
     CLUSTER_ROLE_BINDINGS,
+    MUTATING_BINDINGS,
     PODS,
     ROLE_BINDINGS,
     SECRETS,
@@ -116,6 +118,8 @@ def add(scope: Scope, claims: Claims, kind: Kind, body: Body, why: str) -> None:
         friends.binding(scope, claims, kind, body, why)
     elif kind.name in _RUNS:
         marked.workload(scope, claims, kind, body, why)
+    elif kind in (ADMISSION_BINDINGS, MUTATING_BINDINGS):
+        marked.policy_binding(claims, kind, body, why)
     else:
         marked.configuration(claims, kind, name_of(body), why)
 
