@@ -84,7 +84,7 @@ def ours(body: Body) -> list[Path]:
     ]
 
 
-def give_back(
+def give_back(  # noqa: PLR0913 - an object, how it was, what was held of it, and what is known of it
     cluster: Cluster,
     kind: Kind,
     namespace: str,
@@ -92,11 +92,12 @@ def give_back(
     *,
     before: Mapping[str, Any],
     fields: Mapping[Path, Json],
+    newest: Body | None = None,
 ) -> Outcome:
     """Put values and owners of held fields back: `before` is what `record` returned, `fields` what was held.
 
     A field that is not ours any more, or has another value than the stop left, is somebody else's since:
-    the whole object is left alone then.
+    the whole object is left alone then. `newest` is the object where it has just been read.
 
     Raises:
         Transient: somebody changes it all the time.
@@ -105,7 +106,8 @@ def give_back(
     paths = tuple(tuple(one["path"]) for one in before["fields"])
     for attempt in range(TRIES):
         try:
-            body = cluster.get(kind, namespace, name)
+            fresh = newest is not None and attempt == 0
+            body = newest if fresh and newest is not None else cluster.get(kind, namespace, name)
             if uid_of(body) != before["uid"]:
                 return Outcome.DRIFTED
             mine = [

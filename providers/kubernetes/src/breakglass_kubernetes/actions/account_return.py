@@ -8,6 +8,7 @@ from typing import Any
 from breakglass.errors import Gone, Transient
 from breakglass.provider import Outcome
 from breakglass_kubernetes.cluster import MANAGER, Cluster
+from breakglass_kubernetes.glance import Read
 from breakglass_kubernetes.kinds import SERVICE_ACCOUNTS, Kind
 from breakglass_kubernetes.objects import Body, bodies, managers_of, part, text, uid_of
 from breakglass_kubernetes.owners import restore
@@ -16,7 +17,9 @@ TRIES = 8
 _REST = ("secrets", "imagePullSecrets", "automountServiceAccountToken")
 
 
-def put_back(cluster: Cluster, was: Body, is_emptied: Callable[[Body], bool], mark: str) -> Outcome:
+def put_back(
+    cluster: Cluster, was: Body, is_emptied: Callable[[Body], bool], mark: str, read: Read
+) -> Outcome:
     """Make an account again where there is none, or where the one that is there is what the stop left.
 
     Raises:
@@ -26,7 +29,7 @@ def put_back(cluster: Cluster, was: Body, is_emptied: Callable[[Body], bool], ma
     namespace, name = str(was["namespace"]), str(was["name"])
     for attempt in range(TRIES):
         try:
-            return _try(cluster, was, cluster.maybe(SERVICE_ACCOUNTS, namespace, name), is_emptied, mark)
+            return _try(cluster, was, read(namespace, name), is_emptied, mark)
         except Gone:
             # Its namespace went, or somebody deletes it all the time.
             if attempt == TRIES - 1:

@@ -104,10 +104,11 @@ class UnbindAccounts:
 
     def revert(self, resource: Resource, before: State, now: State) -> Reversal:  # noqa: ARG002 - read anew
         """Put them back at their places."""
+        cut = Cut.of(resource)
         return subject_cut.revert(
             self._cluster,
             before,
-            lambda one, _: Cut.of(resource).passes_through(one),
+            lambda one, _: cut.passes_through(one),
             resource.params.get(subject_cut.BOUND),
         )
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from breakglass.canon import Json
 from breakglass.errors import ProviderError
 from breakglass.model.action import (
     ActionSpec,
@@ -217,7 +218,8 @@ def propose(cluster: Cluster, found: Found) -> Proposed:
     uid, label = cluster.settings.cluster_uid, f"pods of {scope.agent}"
     mine, known = found.held, found.knowing(*WORKLOADS, PODS)
     makers = len({text(controller_of(one.body), "uid") for one in mine.of(PODS) if one.uid in mine.made})
-    step = Proposal(STEP, SPEC.name, target(known, uid, label, **{SINCE: since, MAKERS: makers}))
+    more: dict[str, Json] = {SINCE: since, MAKERS: makers}
+    step = Proposal(STEP, SPEC.name, target(known, uid, label, **more))
     try:
         ready = ready_nodes(cluster.every(NODES))
     except ProviderError as error:

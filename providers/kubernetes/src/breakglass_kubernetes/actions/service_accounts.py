@@ -37,6 +37,7 @@ from breakglass_kubernetes.actions.account_return import put_back
 from breakglass_kubernetes.actions.ending import end, kept
 from breakglass_kubernetes.actions.subject_cut import some
 from breakglass_kubernetes.cluster import Cluster
+from breakglass_kubernetes.glance import glance
 from breakglass_kubernetes.kinds import SERVICE_ACCOUNTS
 from breakglass_kubernetes.objects import Body, bodies, items, name_of, namespace_of, part, text, uid_of
 from breakglass_kubernetes.signed_maps import listed, mapped
@@ -119,10 +120,15 @@ class InvalidateTokens:
     def revert(self, resource: Resource, before: State, now: State) -> Reversal:  # noqa: ARG002 - read anew
         """Make them again."""
         outcomes: dict[str, Outcome] = {}
+        records = [part({"of": one}, "of") for one in before.objects.values()]
+        places = [(text(was, "namespace"), text(was, "name")) for was in records]
+        read = glance(self._cluster, SERVICE_ACCOUNTS, places)
 
         def one(item: tuple[str, Json]) -> None:
             was = part({"of": item[1]}, "of")
-            outcomes[item[0]] = put_back(self._cluster, was, lambda body: _is_emptied(resource, body), MARK)
+            outcomes[item[0]] = put_back(
+                self._cluster, was, lambda body: _is_emptied(resource, body), MARK, read
+            )
 
         self._cluster.each(before.objects.items(), one)
         return Reversal(outcomes, "accounts are as they were but for uid and times; old tokens stay dead")

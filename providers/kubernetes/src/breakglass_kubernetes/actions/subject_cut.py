@@ -16,6 +16,7 @@ from breakglass.model.action import Judgement, Verdict
 from breakglass.model.resource import State
 from breakglass.provider import Outcome, Reversal
 from breakglass_kubernetes.cluster import MANAGER, Cluster
+from breakglass_kubernetes.glance import Read, glance
 from breakglass_kubernetes.kinds import Kind
 from breakglass_kubernetes.objects import (
     Body,
@@ -125,11 +126,13 @@ def revert(cluster: Cluster, before: State, may_be_away: IsCut, known: Json) -> 
     outcomes: dict[str, Outcome] = {}
     then = frozenset(str(one) for one in known) if isinstance(known, list) else frozenset[str]()
     later: list[str] = []
+    reads = {kind: glance(cluster, kind, _places(before, kind)) for kind in BINDINGS}
 
     def one(item: tuple[str, Json]) -> None:
         key, was = item
         record, new = _without_later(key, part({"of": was}, "of"), then)
-        outcome = _put_back(cluster, _kind(key), record, may_be_away)
+        kind = _kind(key)
+        outcome = _put_back(cluster, kind, record, may_be_away, reads[kind])
         if new:
             later.append(key)
             # Of what was there before, nothing may be left to say.
@@ -152,9 +155,14 @@ def _without_later(key: str, was: Body, then: frozenset[str]) -> tuple[dict[str,
     return {**was, **kept}, bool(new)
 
 
-def _put_back(cluster: Cluster, kind: Kind, was: Body, may_be_away: IsCut) -> Outcome:
+def _places(before: State, kind: Kind) -> list[tuple[str, str]]:
+    mine = [part({"of": was}, "of") for key, was in before.objects.items() if _kind(key) == kind]
+    return [(str(was["namespace"]), str(was["name"])) for was in mine]
+
+
+def _put_back(cluster: Cluster, kind: Kind, was: Body, may_be_away: IsCut, read: Read) -> Outcome:
     for attempt in range(TRIES):
-        body = cluster.maybe(kind, str(was["namespace"]), str(was["name"]))
+        body = read(str(was["namespace"]), str(was["name"]))
         if body is None or uid_of(body) != was["uid"] or part(body, "roleRef") != was["role"]:
             return Outcome.DRIFTED
         now = list(bodies(body, "subjects"))
