@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from breakglass.clock import SystemClock
-from breakglass.errors import Denied
+from breakglass.errors import ProviderError
 from breakglass.model.action import Verdict
 from breakglass.provider import Action, Outcome
 from breakglass_kubernetes.cluster import APPLY, MERGE
@@ -304,7 +304,7 @@ def test_admission_that_refuses_one_object_is_quoted_and_the_others_are_held(rig
     SystemClock().sleep(2.0)
     action, target = step(rig)
 
-    with pytest.raises(Denied, match="guarded must run"):
+    with pytest.raises(ProviderError, match="guarded must run"):
         action.apply(target, action.observe(target), "token")
 
     found, reason = verdict(action, target)
@@ -334,7 +334,8 @@ def test_a_kind_that_cannot_be_read_leaves_the_others_held_and_the_verdict_unkno
 
     for _ in range(4):
         state = action.observe(target)
-        action.apply(target, state, "token")
+        with pytest.raises(ProviderError, match="not all could be read"):
+            action.apply(target, state, "token")
         SystemClock().sleep(0.3)
 
     found, reason = verdict(action, target)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any, TypeVar
 
 from breakglass.errors import BreakglassError, Gone, ProviderError, Transient
@@ -183,6 +184,7 @@ class Cluster:
         content_type: str = "application/json",
         read_s: float = READ_S,
         sent: Callable[[], None] | None = None,
+        sure: bool = False,
     ) -> Answer:
         """Make one call at the rate limit; return its bytes (a log, say). Raises ProviderError."""
         from urllib3.exceptions import HTTPError
@@ -201,6 +203,12 @@ class Cluster:
         if answer.ok:
             return answer
         failure = Failure.read(answer.status, answer.data)
+        if failure.by_authorizer and not sure:
+            if not self._wire.ready():
+                raise Transient("refuses, and is not ready: it may know no rights yet", where=self._of(path))
+            # It may have become so just now.
+            again = partial(self.raw, query=query, body=body, content_type=content_type, read_s=read_s)
+            return again(method, path, sure=True)
         told = translate(failure, self._of(path), write=write, retry_after=answer.retry_after)
         if answer.status == 429:  # noqa: PLR2004 - RFC 6585 4
             self._pace.throttled()

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from http import HTTPStatus
 
 from breakglass.canon import Json
-from breakglass.errors import Denied
+from breakglass.errors import Denied, ProviderError, Transient
 from breakglass.model.action import ActionSpec, Judgement
 from breakglass.model.resource import Resource, State
 from breakglass.provider import Action, Proposal, Reversal
 from breakglass_kubernetes.recordable import without_odd
+from breakglass_kubernetes.refusals import failure_of
 
 PIN = "cluster"
 
@@ -34,9 +36,24 @@ class Pinned:
         return without_odd(self._action.observe(resource))
 
     def apply(self, resource: Resource, before: State, token: str) -> None:
-        """Make the change. Raises Denied: the plan means another cluster."""
+        """Make the change.
+
+        Raises:
+            Denied: the plan means another cluster.
+            ProviderError: the world moved, or was not read whole: it must be read again before the next try.
+        """
         self._check(resource)
-        self._action.apply(resource, before, token)
+        try:
+            self._action.apply(resource, before, token)
+        except (Transient, Denied) as error:
+            failure = failure_of(error)
+            # Tried again with what was read before, a conflict would be refused until the deadline; and a
+            # webhook that refuses now need not later: others of the plan disarm those of the agent's.
+            if failure.status == HTTPStatus.CONFLICT or failure.by_admission:
+                raise ProviderError(error.what, where=error.where) from error.__cause__
+            raise
+        if not before.complete:
+            raise ProviderError(f"not all could be read: {before.note}", where=resource.label)
 
     def judge(self, resource: Resource, state: State) -> Judgement:
         """Decide, purely."""

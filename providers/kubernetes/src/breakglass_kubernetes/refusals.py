@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 
 from breakglass.errors import Denied, Gone, InDoubt, ProviderError, Throttled, Transient
+from breakglass_kubernetes.kinds import BUILT_IN, Kind
 
 LONGEST_TEXT = 300
 LONGEST_PAUSE_S = 30.0
@@ -57,6 +58,16 @@ class Failure(Exception):
             ),
         )
 
+    @property
+    def by_admission(self) -> bool:
+        """Return whether a policy or a webhook refused it."""
+        return _ADMISSION.search(self.message) is not None
+
+    @property
+    def by_authorizer(self) -> bool:
+        """Return whether it was refused for want of a right."""
+        return self.status == HTTPStatus.FORBIDDEN and not self.by_admission
+
 
 def failure_of(error: BaseException) -> Failure:
     """Return the server's answer behind an error of ours; status 0 where it gave none."""
@@ -85,7 +96,7 @@ def translate(failure: Failure, where: str, *, write: bool, retry_after: str = "
 def _refused(failure: Failure, said: str, where: str) -> ProviderError:
     if "NamespaceTerminating" in failure.causes:
         return Transient(f"its namespace is being deleted: {said}", where=where)
-    if _ADMISSION.search(failure.message):
+    if failure.by_admission:
         return Denied(f"admission refused it: {said}", where=where)
     if failure.status == HTTPStatus.FORBIDDEN:
         return Denied(f"refused: {said}", where=where)
@@ -108,6 +119,21 @@ def lost(error: Exception, where: str, *, write: bool) -> ProviderError:
     if write:
         return InDoubt(f"its answer was lost ({name})", where=where)
     return Transient(f"does not answer ({name})", where=where)
+
+
+def set_aside(error: ProviderError, kind: Kind, failed: list[str], said: str) -> None:
+    """Note that one listing of several failed, so that the others go on.
+
+    Only a kind that the API server keeps itself speaks for all others: any other may be answered for by an
+    APIService of the agent's, which says 401 or nothing as it likes.
+
+    Raises:
+        ProviderError: the others would fail like it: the credential has ended, or nothing answers again.
+    """
+    silent = isinstance(error, Transient) and not isinstance(error, TooLong) and not failure_of(error).status
+    if BUILT_IN.get(kind.name) == kind and (isinstance(error, CredentialsExpired) or (silent and failed)):
+        raise error
+    failed.append(said)
 
 
 def shown(text: str) -> str:

@@ -125,6 +125,20 @@ class Wire:
         response.release_conn()
         return Answer(int(response.status), data, str(response.headers.get("Retry-After") or ""))
 
+    def ready(self) -> bool:
+        """Return whether the server is ready: before that it refuses everybody, since it knows no role yet.
+
+        Seen on 1.36.2, just started. ``/readyz`` is everybody's who is authenticated, by such a role
+        (Kubernetes documentation, "Using RBAC Authorization"), and waits until they are read ("Kubernetes
+        API health endpoints").
+        """
+        from urllib3.exceptions import HTTPError
+
+        try:
+            return self.call("GET", "/readyz").ok
+        except (HTTPError, OSError, TooLong):
+            return False
+
     def close(self) -> None:
         """Let go of the connections."""
         self._pool.clear()

@@ -16,6 +16,7 @@ from breakglass_kubernetes.held_fields import give_back, has, hold, is_held, rec
 from breakglass_kubernetes.kinds import Kind
 from breakglass_kubernetes.owners import Path
 from breakglass_kubernetes.ownership import Thing
+from breakglass_kubernetes.refusals import set_aside
 from breakglass_kubernetes.remembered import Remembered
 from breakglass_kubernetes.scope import Scope
 from breakglass_kubernetes.words import some
@@ -130,7 +131,7 @@ def listed(
         except Gone:
             continue
         except ProviderError as error:
-            failed.append(f"{kind.name}: {error.what}")
+            set_aside(error, kind, failed, f"{kind.name}: {error.what}"[:300])
     return things, failed
 
 

@@ -17,6 +17,7 @@ from breakglass_kubernetes.kinds import Kind
 from breakglass_kubernetes.objects import Body
 from breakglass_kubernetes.ownership import Thing
 from breakglass_kubernetes.recreated import keep, kind_of, recreate
+from breakglass_kubernetes.refusals import set_aside
 from breakglass_kubernetes.remembered import Remembered
 from breakglass_kubernetes.scope import Scope
 from breakglass_kubernetes.words import some
@@ -122,6 +123,6 @@ def find(cluster: Cluster, family: Family, scope: Scope) -> tuple[list[Thing], l
         except Gone:
             continue
         except ProviderError as error:
-            failed.append(f"{kind.name}: {error.what}")
+            set_aside(error, kind, failed, f"{kind.name}: {error.what}"[:300])
     named = read_destinations(cluster, scope, custom)
     return [one for one in candidates if family.drives(scope, named, one.kind, one.body)], failed

@@ -12,6 +12,7 @@ from breakglass_kubernetes.cluster import WORKERS, Cluster
 from breakglass_kubernetes.kinds import Kind
 from breakglass_kubernetes.objects import Body, name_of, namespace_of
 from breakglass_kubernetes.ownership import Thing
+from breakglass_kubernetes.refusals import set_aside
 
 T = TypeVar("T")
 LONGEST = 500
@@ -33,7 +34,11 @@ class Looking:
             return otherwise
 
     def every(self, kind: Kind, *, labels: str = "") -> list[Body]:
-        """Return every object of a kind in the whole cluster; nothing where the kind is not served."""
+        """Return every object of a kind in the whole cluster; nothing where the kind is not served.
+
+        Raises:
+            ProviderError: nothing else would be read either (`set_aside`); so for all listings here.
+        """
         return self._listing(kind, lambda: self.cluster.every(kind, labels=labels))
 
     def all_of(self, kinds: Iterable[Kind], *, labels: str = "") -> Mapping[Kind, list[Body]]:
@@ -61,7 +66,7 @@ class Looking:
         except Gone:
             return []
         except ProviderError as error:
-            self.incomplete.append(f"{kind.name} could not be listed: {error}"[:LONGEST])
+            set_aside(error, kind, self.incomplete, f"{kind.name} could not be listed: {error}"[:LONGEST])
             return []
 
     def _side_by_side(
