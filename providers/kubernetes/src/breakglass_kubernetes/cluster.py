@@ -15,6 +15,7 @@ from breakglass_kubernetes.kubeconfig import Context
 from breakglass_kubernetes.listings import Listings
 from breakglass_kubernetes.objects import Body
 from breakglass_kubernetes.pace import Lane, Pace
+from breakglass_kubernetes.patience import Patience
 from breakglass_kubernetes.refusals import CredentialsExpired, Failure, TooLong, lost, translate
 from breakglass_kubernetes.settings import KubernetesSettings
 from breakglass_kubernetes.wire import READ_S, Answer, Wire
@@ -39,7 +40,7 @@ class Cluster:
         self.connection = connection
         self.context = context
         self._credential = credential
-        self._pace = Pace(connection.clock)
+        self._pace, self._patience = Pace(connection.clock), Patience()
         self._wire = Wire(context, credential.now)
         self._listings = Listings(self.ask, self.where)
 
@@ -195,11 +196,14 @@ class Cluster:
         if sent is not None:
             sent()
         try:
+            wait_s = read_s if write else self._patience.for_(path, read_s)
             answer = self._wire.call(
-                method, path, query=query, body=body, content_type=content_type, read_s=read_s
+                method, path, query=query, body=body, content_type=content_type, read_s=wait_s
             )
         except (HTTPError, OSError, TooLong) as error:
+            self._patience.heard(path, answer=False)
             raise lost(error, self._of(path), write=write) from error
+        self._patience.heard(path, answer=True)
         if answer.ok:
             return answer
         failure = Failure.read(answer.status, answer.data)

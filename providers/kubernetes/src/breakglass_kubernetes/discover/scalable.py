@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 
 from breakglass.errors import Denied, Gone, ProviderError
+from breakglass_kubernetes.cluster import WORKERS
 from breakglass_kubernetes.discover.claims import Claims
 from breakglass_kubernetes.discover.looking import Looking
 from breakglass_kubernetes.kinds import CUSTOM_RESOURCES, Kind
@@ -18,7 +20,9 @@ def scalable(
 ) -> tuple[tuple[Kind, ...], Mapping[str, tuple[str, ...]]]:
     """Return the kinds, and where an object of each says how many (its definition's `specReplicasPath`)."""
     served = dict(_kind(body) for body in looking.every(CUSTOM_RESOURCES) if _path(body)[1])
-    things = [thing for kind in served for thing in _of(looking, scope, claims, kind)]
+    with ThreadPoolExecutor(WORKERS, thread_name_prefix="kubernetes-scalable") as pool:
+        each = pool.map(lambda kind: _of(looking, scope, claims, kind), served)
+        things = [thing for found in each for thing in found]
     mine: dict[Kind, None] = dict.fromkeys(thing.kind for thing in held(scope, things).things)
     return tuple(mine), {kind.name: served[kind] for kind in mine}
 
