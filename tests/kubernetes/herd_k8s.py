@@ -177,7 +177,9 @@ def _words(call: Mapping[str, Any]) -> str:
 
 
 def _ours(calls: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    return [one for one in calls if one["user"].get("username") == USER]
+    # A watch, and a log, is there once more when its answer begins.
+    done = (one for one in calls if one["stage"] == "ResponseComplete")
+    return [one for one in done if one["user"].get("username") == USER]
 
 
 def _peak_mib() -> float:
