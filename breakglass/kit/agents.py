@@ -129,8 +129,11 @@ def _checked(table: Table, card: Card, complaints: Complaints) -> Reach | None:
     settings = read_entry(table, card.settings, f"a reach of provider {card.name}", complaints)
     reach = Reach(card.name, settings, str(table.mark))
     if len(complaints) == before:  # the card's own rules see an entry of the right shape only
+        marks = {entry.key: entry.value.mark for entry in table.entries}
         for complaint in card.check(reach):
-            complaints.add(table.mark, complaint, f"a reach of provider {card.name}")
+            # "selector: ..." is about that key; what names none is about the whole reach.
+            mark = marks.get(complaint.partition(":")[0], table.mark)
+            complaints.add(mark, complaint, f"a reach of provider {card.name}")
     return reach if len(complaints) == before else None
 
 

@@ -97,15 +97,20 @@ def discover(site: Site, agent: str) -> tuple[Looked, ...]:
         try:
             for n, reach in enumerate(entry.reaches):
                 if n in connected.failures:
-                    found.append(Looked(reach, None, connected.failures[n].what))
+                    found.append(Looked(reach, None, _told(connected.failures[n])))
                     continue
                 try:
                     found.append(Looked(reach, connected.providers[n].discover(), ""))
                 except BreakglassError as error:
-                    found.append(Looked(reach, None, error.what))
+                    found.append(Looked(reach, None, _told(error)))
         finally:
             connected.close()
     return tuple(found)
+
+
+def _told(error: BreakglassError) -> str:
+    """Return where, what, and what to do next, as one line."""
+    return f"{error}; {error.remedy}" if error.remedy else str(error)
 
 
 def check_request(site: Site, request: Request) -> tuple[Difference, ...]:

@@ -194,12 +194,18 @@ def _read(
     for n, reach in enumerate(reaches):
         answer = answers.get(n) or connected.failures.get(n)
         if n in refused or isinstance(answer, BreakglassError) or answer is None:
-            reason = refused.get(n) or (answer.what if isinstance(answer, BreakglassError) else "")
-            lost.append(NotPlanned(reach.provider, line(scope_of(reach)), line(_one_line(reason))))
+            scope = scope_of(reach)
+            reason = refused.get(n) or (_told(answer, scope) if isinstance(answer, BreakglassError) else "")
+            lost.append(NotPlanned(reach.provider, line(scope), line(_one_line(reason))))
         else:
             found.append(answer)
             used.append((n, connected.providers[n]))
     return Findings(tuple(found), tuple(lost)), used
+
+
+def _told(error: BreakglassError, scope: str) -> str:
+    """Return what went wrong, and where if that is not the scope itself: a file, a program."""
+    return error.what if scope in error.where or error.where in scope else str(error)
 
 
 def _read_reach(reach: Reach, provider: Provider, *, drill: bool) -> ReachFindings:

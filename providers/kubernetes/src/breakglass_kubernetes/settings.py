@@ -123,12 +123,14 @@ def _wrong_names(entry: KubernetesSettings) -> list[str]:
         for name in entry.namespaces
         if _NAMESPACE.fullmatch(name) is None
     ]
-    pairs = (
-        *entry.texts("service_accounts"),
-        *entry.mapping("agent_tokens"),
-        *entry.texts("accept_blast_radius"),
-    )
-    found += [f"{one[:200]!r} is not NAMESPACE/NAME" for one in pairs if not _is_pair(one)]
+    pairs = {key: entry.texts(key) for key in ("service_accounts", "accept_blast_radius")}
+    pairs["agent_tokens"] = (*entry.mapping("agent_tokens"),)
+    found += [
+        f"{key}: {one[:200]!r} is not NAMESPACE/NAME"
+        for key, listed in pairs.items()
+        for one in listed
+        if not _is_pair(one)
+    ]
     found += [
         f"workloads: {one[:200]!r} is not RESOURCE[.GROUP]/NAMESPACE/NAME"
         for one in entry.texts("workloads")

@@ -91,7 +91,7 @@ def choose(cluster: Cluster, found: Found) -> tuple[Choice, Proposed]:
         groups=tuple(one for one in scope.groups if one not in found.user_groups),
     )
     # Nor one that appears in these namespaces only after this look.
-    spared += [one for one in (mine, *scope.executors) if one and one not in spared]
+    spared = [*dict.fromkeys((*spared, *(one for one in (mine, *scope.executors) if one)))]
     affects = tuple(
         dict.fromkeys(f"{other} (runs as {account})" for account in cut for other in _sharers(found, account))
     )

@@ -43,7 +43,7 @@ def propose(cluster: Cluster, found: Found) -> Proposed:
         "host_network": bool(hosts),
     }
     doors = [*_hosts(hosts), _flows(), *egress_above.doors(cluster, found)]
-    said = NotTouched("network plug-in of the cluster", f"{network.words}: said by it, and no proof"[:1500])
+    said = NotTouched("network plug-in of the cluster", f"{network.words}; no proof of ours"[:1500])
     return Proposed(tuple(_steps(cluster, found, network, more)), tuple(doors), (said,))
 
 

@@ -85,20 +85,24 @@ def proposed(cluster: Cluster, scope: Scope, rbac: Rbac, people: Sequence[Who]) 
     """Return a door for each power that it had; only listed where the audit log says what it did."""
     grants = [(who, grant) for who in people for grant in rbac.grants(who) if grant.rules]
     audited = bool(cluster.settings.text("audit_log"))
-    said = Proposed()
+    by: dict[tuple[str, ...], list[Power]] = {}
     for power in POWERS:
-        if not (had := list(dict.fromkeys(_had(power, grants, scope)))):
-            continue
-        name = f"could {power.name}"
-        reason = f"{power.may}: {some(had)}"[:500]
+        if had := tuple(dict.fromkeys(_had(power, grants, scope))):
+            by.setdefault(had, []).append(power)
+    said = Proposed()
+    for had, powers in by.items():
+        names = [one.name for one in powers]
+        name = " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
+        name = f"could {name}"
+        reason = f"{some(had)}: {'; '.join(one.may for one in powers)}"
         if audited:
             more = "; the audit log was read: what it did with it is listed by itself"
-            said = said.plus(Proposed(not_touched=(NotTouched(name, (reason[:420] + more)),)))
+            said = said.plus(Proposed(not_touched=(NotTouched(name[:200], reason[:900] + more),)))
             continue
         door = Door(
             kind=DoorKind.CAN_MINT,
-            name=name,
-            reason=reason,
+            name=name[:200],
+            reason=reason[:1000],
             remedy="read the API server's audit log (audit_log), and end what it made",
             owner="",
             closed_by=(),

@@ -18,6 +18,15 @@ A real Kubernetes {kubernetes} control plane on loopback, for drills and tests. 
   export KUBECONFIG={kubeconfig}
   kubectl get nodes
 
+An agent's reach to it, in a kit made with --drill:
+
+  - provider: kubernetes
+    server: {server}
+    cluster_uid: {uid}
+    kubeconfig: {kubeconfig}
+    sandbox: true
+    # and what is the agent's: namespace, selector, service_accounts ...
+
 What it is: etcd, kube-apiserver and kube-controller-manager as released, with RBAC, admission, an audit log
 ({audit}) and service account tokens; autoscalers look every {hpa} s instead of every 15 s.
 What it is not: nodes. A stub plays scheduler and kubelet: it binds pods, gives them a status and log lines,
@@ -67,6 +76,8 @@ def _serve(options: argparse.Namespace) -> int:
                 kubernetes=pins.KUBERNETES,
                 kubeconfig=serving.folder / "admin.kubeconfig",
                 audit=serving.folder / "audit.log",
+                server=serving.server,
+                uid=serving.cluster_uid,
                 hpa=flags.HPA_SYNC_S,
             )
             print(how, flush=True)  # noqa: T201 - as above

@@ -60,6 +60,16 @@ class Program:
         }
         pki.write_private(self.folder / ABOUT, json.dumps(about).encode())
 
+    @property
+    def server(self) -> str:
+        """Return the URL of the API server."""
+        return self._plane.layout.server
+
+    @property
+    def cluster_uid(self) -> str:
+        """Return the uid of kube-system."""
+        return self._plane.cluster_uid
+
     def end(self) -> None:
         """Have serve() return; from any thread or signal handler."""
         self._orders.put(None)
