@@ -18,11 +18,13 @@ from breakglass.model.action import ActionSpec, Judgement, Verdict
 from breakglass.model.resource import Resource, State
 from breakglass.provider import Outcome, Reversal
 from breakglass_kubernetes.cluster import MANAGER, Cluster
+from breakglass_kubernetes.glance import glance
 from breakglass_kubernetes.held_fields import give_back, hold, is_held, record
 from breakglass_kubernetes.kinds import Kind
 from breakglass_kubernetes.objects import part, uid_of
 from breakglass_kubernetes.owners import Path, shares
 from breakglass_kubernetes.ownership import Held, Thing, held
+from breakglass_kubernetes.refusals import set_aside
 from breakglass_kubernetes.scope import Scope
 
 NAMED = 5
@@ -94,7 +96,7 @@ def listed(cluster: Cluster, kinds: Iterable[Kind], scope: Scope) -> tuple[list[
         try:
             found += [Thing(kind, body) for body in cluster.list_in(kind, scope.look_in)]
         except ProviderError as error:
-            failed.append(f"{kind.name}: {error.what}"[:300])
+            set_aside(error, kind, failed, f"{kind.name}: {error.what}"[:300])
     return found, failed
 
 
@@ -142,11 +144,15 @@ class Holding:
     def revert(self, resource: Resource, before: State, now: State) -> Reversal:  # noqa: ARG002 - read anew, object by object
         """Give every field back with its owners; compare-and-set. Raises ProviderError."""
         outcomes: dict[str, Outcome] = {}
+        places: dict[Kind, list[tuple[str, str]]] = {}
+        for one in (part({"of": value}, "of") for value in before.objects.values()):
+            places.setdefault(Kind(**part(one, "kind")), []).append((one["namespace"], one["name"]))
+        reads = {kind: glance(self._cluster, kind, where) for kind, where in places.items()}
 
         def back(item: tuple[str, Any]) -> None:
             key, one = item
             kind = Kind(**one["kind"])
-            body = self._cluster.maybe(kind, one["namespace"], one["name"])
+            body = reads[kind](one["namespace"], one["name"])
             if body is None or uid_of(body) != one["prior"]["uid"]:
                 outcomes[key] = Outcome.DRIFTED
                 return
@@ -157,6 +163,7 @@ class Holding:
                 one["name"],
                 before=one["prior"],
                 fields=self._left(one, body),
+                newest=body,
             )
 
         self._cluster.each(before.objects.items(), back)
