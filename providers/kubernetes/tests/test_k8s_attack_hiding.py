@@ -19,7 +19,7 @@ from breakglass_kubernetes.kinds import (
     REPLICA_SETS,
     Kind,
 )
-from providers.kubernetes.tests.rig_k8s import Rig, close, proposal, template
+from providers.kubernetes.tests.rig_k8s import Rig, close, proposal, template, undo
 
 MERGE = "application/merge-patch+json"
 SCALE, PODS_END, DENY = (
@@ -65,7 +65,7 @@ def until_there(rig: Rig, kind: Kind, count: int) -> list[dict[str, Any]]:
 def ended(action: Action, target: Any) -> Verdict:  # noqa: ANN401 - a target
     """Observe and apply until every pod has ended."""
     verdict = Verdict.UNKNOWN
-    for _ in range(12):
+    for _ in range(40):
         state = action.observe(target)
         verdict = action.judge(target, state).verdict
         if verdict is Verdict.CONTAINED:
@@ -81,10 +81,13 @@ def test_pods_that_take_their_labels_off_after_the_plan_end_all_the_same(rig: Ri
     names = [one["metadata"]["name"] for one in until_there(rig, PODS, 2)]
     neighbour = rig.make(PODS, "neighbour", {"spec": template()["spec"]})
     target = proposal(rig.provider(), PODS_END).target
+    scale = proposal(rig.provider(), SCALE).target
 
     for name in names:
         strip(rig, PODS, name)
-    action = rig.provider().actions[PODS_END]
+    later = rig.provider()
+    action = later.actions[PODS_END]
+    close(later.actions[SCALE], scale)
 
     seen = action.observe(target)
     assert set(names) <= {str(one["name"]) for one in seen.objects.values() if isinstance(one, dict)}
@@ -172,3 +175,19 @@ def test_other_kinds_that_take_their_labels_off_after_the_plan_are_held_all_the_
     for name, (kind, object_name) in names.items():
         state: State = later.actions[name].observe(targets[name])
         assert any(kind.key(rig.namespace, object_name) in key for key in state.objects), name
+
+
+def test_a_pod_that_the_agent_made_of_itself_after_the_plan_never_comes_back(rig: Rig) -> None:
+    """One that was there when the plan was signed does."""
+    rig.pod("known")
+    until_there(rig, PODS, 1)
+    provider = rig.provider()
+    target, action = proposal(provider, PODS_END).target, provider.actions[PODS_END]
+    rig.pod("copy")
+    until_there(rig, PODS, 2)
+
+    prior, _ = close(action, target, rounds=14)
+    undo(action, target, prior)
+
+    names = [one["metadata"]["name"] for one in rig.plane.call("GET", PODS.path(rig.namespace))["items"]]
+    assert ["known"] == names

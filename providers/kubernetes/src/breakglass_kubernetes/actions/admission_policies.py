@@ -9,12 +9,13 @@ the agent's label, too, and the mark of its incident: it is never taken for the 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from breakglass.canon import Json
 from breakglass.model.action import ActionSpec, Authority, Capability, Grade, Reversibility, Source
 from breakglass.provider import Proposal, Proposed
 from breakglass_kubernetes.actions.own_names import INCIDENT_LABEL
-from breakglass_kubernetes.actions.removed_sources import Family, Removed, find
+from breakglass_kubernetes.actions.removed_sources import SIGNED, Family, Removed, find
 from breakglass_kubernetes.cluster import Cluster
 from breakglass_kubernetes.destinations import Destinations
 from breakglass_kubernetes.found import Found
@@ -96,5 +97,7 @@ def propose(cluster: Cluster, found: Found) -> Proposed:
     label = f"admission policies of {found.scope.agent}"
     goal = target(found.scope, cluster.settings.cluster_uid, label, **more)
     things, failed = find(cluster, _FAMILY, Scope.of(goal))
+    there: list[Json] = [thing.uid for thing in things]
+    goal = replace(goal, params={**goal.params, SIGNED: there})
     steps: Sequence[Proposal] = (Proposal(key=KEY, action=NAME, target=goal),) if things else ()
     return Proposed(tuple(steps), incomplete=tuple(failed))

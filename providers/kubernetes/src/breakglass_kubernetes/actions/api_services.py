@@ -7,11 +7,12 @@ group that cannot be discovered holds up the deletion of every namespace.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from breakglass.canon import Json
 from breakglass.model.action import ActionSpec, Authority, Capability, Grade, Reversibility, Source
 from breakglass.provider import Proposal, Proposed
-from breakglass_kubernetes.actions.removed_sources import Family, Removed, find
+from breakglass_kubernetes.actions.removed_sources import SIGNED, Family, Removed, find
 from breakglass_kubernetes.cluster import Cluster
 from breakglass_kubernetes.destinations import Destinations, is_named
 from breakglass_kubernetes.found import Found
@@ -91,5 +92,7 @@ def propose(cluster: Cluster, found: Found) -> Proposed:
     label = f"APIs that {found.scope.agent} serves"
     goal = target(found.scope, cluster.settings.cluster_uid, label, **more)
     things, failed = find(cluster, _FAMILY, Scope.of(goal))
+    there: list[Json] = [thing.uid for thing in things]
+    goal = replace(goal, params={**goal.params, SIGNED: there})
     steps = (Proposal(key="api_services", action=NAME, target=goal),) if things else ()
     return Proposed(steps, incomplete=tuple(failed))

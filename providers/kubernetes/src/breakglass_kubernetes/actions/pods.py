@@ -158,14 +158,17 @@ class EndPods:
     def revert(self, resource: Resource, before: State, now: State) -> Reversal:  # noqa: ARG002 - read anew, pod by pod
         """Make those anew that nobody else does. Raises ProviderError."""
         outcomes: dict[str, Outcome] = dict.fromkeys(before.objects, Outcome.ENDED)
+        signed = frozenset(Scope.of(resource).signed)
 
         def back(item: tuple[str, Any]) -> None:
             key, one = item
-            if one["manifest"] is not None:
+            # What nobody had seen who signed may be a copy that the agent made of itself.
+            if one["manifest"] is not None and str(one["uid"]) in signed:
                 outcomes[key] = bring_back(self._cluster, one)
 
         self._cluster.each(before.objects.items(), back)
-        return Reversal(outcomes, "pods without a controller are made anew; all others have ended")
+        reason = "pods without a controller that the plan knew are made anew; all others have ended"
+        return Reversal(outcomes, reason)
 
     def probe(self, resource: Resource) -> Judgement | None:  # noqa: ARG002 - none
         """Try nothing: a pod that ended cannot be asked."""

@@ -22,6 +22,8 @@ from breakglass_kubernetes.remembered import Remembered
 from breakglass_kubernetes.scope import Scope
 from breakglass_kubernetes.words import some
 
+SIGNED = "there"
+"""The parameter with the uids of what there was when the plan was made, where only that may come back."""
 Drives = Callable[[Scope, Destinations, Kind, Body], bool]
 
 
@@ -89,15 +91,19 @@ class Removed:
 
     def revert(self, resource: Resource, before: State, now: State) -> Reversal:
         """Make again what was deleted; what somebody made under the same name stays theirs."""
-        del resource, now
+        del now
         outcomes: dict[str, Outcome] = {}
+        signed = resource.params.get(SIGNED)
+        known = frozenset(str(one) for one in signed) if isinstance(signed, list) else None
 
         def make(item: tuple[str, Any]) -> None:
             key, kept = item
-            outcomes[key] = recreate(self.cluster, kept)
+            ours = known is None or str(kept["uid"]) in known
+            outcomes[key] = recreate(self.cluster, kept) if ours else Outcome.ENDED
 
         self.cluster.each(before.objects.items(), make)
-        return Reversal(outcomes, "made again, with a new uid, unless somebody else did")
+        more = "" if known is None else "; nothing that was made after the plan"
+        return Reversal(outcomes, f"made again, with a new uid, unless somebody else did{more}")
 
     def probe(self, resource: Resource) -> Judgement | None:
         """Return None: whether an event arrives cannot be asked of the API server."""

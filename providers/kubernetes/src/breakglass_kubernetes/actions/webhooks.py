@@ -44,6 +44,8 @@ FIRST_S = 5.0
 """Other changes wait so long for it at most: they go through webhooks, this one does not."""
 _KINDS = {"validating": VALIDATING_WEBHOOKS, "mutating": MUTATING_WEBHOOKS}
 _LISTED = "webhooks"
+_SIGNED = "armed"
+"""The parameter that says which entries there were when the plan was made: only those come back."""
 
 SPEC = ActionSpec(
     name=NAME,
@@ -127,14 +129,23 @@ class DisarmWebhooks:
 
     def revert(self, resource: Resource, before: State, now: State) -> Reversal:
         """Put the entries back at their places."""
-        del resource, now
+        del now
         outcomes: dict[str, Outcome] = {}
+        signed = resource.params.get(_SIGNED)
+        known = frozenset(str(one) for one in (signed if isinstance(signed, list) else ()))
 
         def back(item: tuple[str, Any]) -> None:
-            outcomes[item[0]] = self._arm(item[1])
+            key, seen = item
+            cut = [one for one in seen["cut"] if f"{key} {seen['uid']} {one}" in known]
+            entries = [
+                one for one in seen["webhooks"] if one["name"] in cut or one["name"] not in seen["cut"]
+            ]
+            outcome = self._arm({**seen, "cut": cut, "webhooks": entries})
+            outcomes[key] = Outcome.ENDED if outcome is not Outcome.DRIFTED and not cut else outcome
 
         self.cluster.each(before.objects.items(), back)
-        return Reversal(outcomes, "the same entries, owned by whoever owned them")
+        reason = "the same entries, owned by whoever owned them; none that was made after the plan"
+        return Reversal(outcomes, reason)
 
     def _arm(self, seen: Mapping[str, Any]) -> Outcome:
         kind = _plural(seen["kind"])
@@ -210,5 +221,7 @@ def propose(cluster: Cluster, found: Found) -> Proposed:
     more: dict[str, Json] = {_LISTED: [*cluster.settings.texts(_LISTED), *found.webhooks]}
     goal = target(found.scope, cluster.settings.cluster_uid, label, **more)
     things, failed = _find(cluster, Scope.of(goal))
+    armed: list[Json] = [f"{thing.key} {thing.uid} {name}" for thing, names in things for name in names]
+    goal = replace(goal, params={**goal.params, _SIGNED: armed})
     steps = (Proposal(key=KEY, action=NAME, target=goal),) if things else ()
     return Proposed(steps, incomplete=tuple(failed))
