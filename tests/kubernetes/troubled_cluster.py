@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -138,9 +138,30 @@ def forget_executor(cluster: Cluster) -> None:
                 cluster.plane.call("DELETE", kind.path("", body["metadata"]["name"]))
 
 
-def apply(cluster: Cluster, kind: Kind, name: str, spec: Mapping[str, Any], manager: str) -> None:
-    """Apply an object as a controller or deployer that forces."""
-    path = kind.path(cluster.namespace, name)
-    body = {"apiVersion": kind.api_version, "kind": kind.kind, "metadata": {"name": name}, **spec}
-    query = {"fieldManager": manager, "force": "true"}
-    cluster.plane.call("PATCH", path, body, content_type=APPLY, query=query)
+def force(
+    cluster: Cluster,
+    kind: Kind,
+    name: str,
+    fields: Mapping[str, Any],
+    manager: str,
+    groups: Sequence[str],
+) -> None:
+    """Apply fields of an object as a controller or deployer that forces."""
+    body = {"apiVersion": kind.api_version, "kind": kind.kind, "metadata": {"name": name}, **fields}
+    cluster.plane.call(
+        "PATCH",
+        kind.path(cluster.namespace, name),
+        body,
+        content_type=APPLY,
+        query={"fieldManager": manager, "force": "true"},
+        user=manager,
+        groups=groups,
+    )
+
+
+def forget_guards(cluster: Cluster) -> None:
+    """Take away the guards of stops that were not put back."""
+    for kind in (kinds.ADMISSION_BINDINGS, kinds.ADMISSION_POLICIES):
+        for body in cluster.plane.call("GET", kind.path())["items"]:
+            if body["metadata"]["name"].startswith("breakglass-"):
+                cluster.plane.call("DELETE", kind.path("", body["metadata"]["name"]))

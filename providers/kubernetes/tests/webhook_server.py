@@ -16,6 +16,9 @@ from typing import Any
 from breakglass_kubernetes.sandbox import pki
 from breakglass_kubernetes.sandbox.process import Sandbox
 
+RUDE = "no \x1b[2K\x1b[32m[bold green]contained[/] \u202e\r\n"
+"""What a terminal would obey, and what Rich would."""
+
 
 @dataclass(slots=True)
 class Hook:
@@ -57,7 +60,7 @@ class Hook:
 
 @contextmanager
 def webhook(plane: Sandbox, folder: Path) -> Iterator[Hook]:
-    """Serve ``/refuse`` (no to everything) and ``/three`` (replicas are 3, whatever was asked for)."""
+    """Serve ``/refuse``, ``/rude`` (no to everything), ``/three`` (replicas are 3, whatever was asked for)."""
     pair = pki.Authority.read(plane.folder / "pki" / "ca").server("webhook", ["127.0.0.1"])
     pair.write(folder / "webhook")
     hook = Hook("", base64.b64encode(plane.ca_pem).decode())
@@ -94,6 +97,8 @@ def webhook(plane: Sandbox, folder: Path) -> Iterator[Hook]:
 
 
 def _answer(path: str, request: dict[str, Any]) -> dict[str, Any]:
+    if path.startswith("/rude"):
+        return {"allowed": False, "status": {"message": RUDE, "code": 403}}
     if path.startswith("/refuse"):
         return {"allowed": False, "status": {"message": "the agent says no", "code": 403}}
     if not isinstance((request.get("object") or {}).get("spec", {}).get("replicas"), int):
