@@ -66,7 +66,7 @@ def show(  # noqa: PLR0913 - what each can be asked for
     purpose: Annotated[
         str,
         typer.Option(
-            "--for", metavar="stop|restore", help="With --policy: rights to do what; stop without it."
+            "--for", metavar="stop|restore", help="Rights to do what; without it, --policy means stop."
         ),
     ] = "",
     split: Annotated[
@@ -92,7 +92,7 @@ def show(  # noqa: PLR0913 - what each can be asked for
     if named and not rbac:
         raise UsageError(f"an agent ({named}) belongs to --rbac", remedy="add --rbac")
     if not (policy or rbac) and (purpose or split or agent):
-        raise UsageError("--for, --split and --agent belong to --policy", remedy="add --policy")
+        raise UsageError("--for, --split and --agent belong to --policy or --rbac", remedy="add one of them")
     if rbac:
         _show_role(here, card, purpose, named or agent)
         return

@@ -56,6 +56,7 @@ SPEC = ActionSpec(
             "Kubernetes documentation, Horizontal Pod Autoscaling: the controller looks every 15 s",
         ),
         Source("effect", Authority.VENDOR_TEXT, "Horizontal Pod Autoscaling, Scaling policies: Disabled"),
+        Source("undo", Authority.REAL_SYSTEM, "providers/kubernetes/tests/test_k8s_review_twice.py"),
         Source("zero", Authority.REAL_SYSTEM, "providers/kubernetes/tests/test_k8s_workloads_hpa.py"),
     ),
     undo_permissions=("get horizontalpodautoscalers.autoscaling",),

@@ -43,7 +43,7 @@ POWERS = (
     Power(
         "read Secrets",
         tuple(Ask(verb, "", "secrets") for verb in ("get", "list", "watch")),
-        "whatever lies in them may be known: tokens, passwords, keys",
+        "whatever lies in Secrets may be known: tokens, passwords, keys",
     ),
     Power("make token Secrets", (Ask("create", "", "secrets"),), "tokens without an end may have been made"),
     Power(

@@ -57,6 +57,7 @@ SPEC = ActionSpec(
     example=f"{NAME} support-bot",
     sources=(
         Source("effect", Authority.REAL_SYSTEM, _TEST),
+        Source("undo", Authority.REAL_SYSTEM, "providers/kubernetes/tests/test_k8s_review_twice.py"),
         Source("settle", Authority.REAL_SYSTEM, f"{_TEST}: status.hard is there within 1 s"),
         Source("blast_radius", Authority.VENDOR_TEXT, f"{_PAGE}: a quota does not end what runs"),
     ),
