@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -112,3 +113,72 @@ def test_a_workload_written_in_our_own_name_is_held_like_any_other(cluster: Clus
         live = cluster.plane.call("GET", DEPLOYMENTS.path(cluster.namespace, "mimic"))
         assert 2 == live["spec"]["replicas"]
         assert LABELS.items() <= live["metadata"]["labels"].items()
+
+
+@pytest.mark.timeout(200)
+def test_an_administrator_that_binds_itself_again_all_the_time_ends_without_rights(cluster: Cluster) -> None:
+    """A thread with its token makes bindings, accounts and pods until nothing of it is allowed any more."""
+    cluster.account()
+    governs(cluster)
+    cluster.deployment(account="rogue")
+    token, stop = cluster.token(), threading.Event()
+    home = f"system:serviceaccount:{cluster.namespace}:rogue"
+    made: list[int] = []
+
+    planned = threading.Event()
+
+    def resist() -> None:
+        planned.wait(60)
+        while not stop.is_set():
+            for kind, body in bodies(home, len(made)):
+                with suppress(ApiError, OSError):
+                    cluster.plane.call("POST", kind.path(cluster.namespace), body, token=token)
+                    made.append(1)
+
+    with cluster_fleet(cluster, step_s=40) as ours:
+        thread = threading.Thread(target=resist)
+        thread.start()
+        try:
+            _, done = ours.stop(planned=lambda _: planned.set())
+            words = said(done.report)
+            count = len(made)
+            time.sleep(3)
+            assert count == len(made), words
+        finally:
+            stop.set()
+            thread.join()
+        assert count > 3  # it did resist
+        assert [] == bound_to(cluster, home), words
+        assert [] == [one for one in cluster.pods() if one["spec"]["serviceAccountName"] == "rogue"], words
+
+        ours.restore()
+        # What it had when the plan was signed is back, and nothing that it made since.
+        assert [f"rogue-{cluster.namespace}"] == bound_to(cluster, home)
+        assert [] == [one for one in cluster.pods() if one["metadata"]["name"].startswith("again-")]
+
+
+def bound_to(cluster: Cluster, user: str) -> list[str]:
+    """Return the bindings that name the agent's account, in either spelling."""
+    account = {"kind": "ServiceAccount", "name": "rogue", "namespace": cluster.namespace}
+    return [
+        one["metadata"]["name"]
+        for kind in (kinds.ROLE_BINDINGS, kinds.CLUSTER_ROLE_BINDINGS)
+        for one in cluster.plane.call("GET", kind.path())["items"]
+        for subject in one.get("subjects", [])
+        if subject == account or subject["name"] == user
+    ]
+
+
+def bodies(user: str, n: int) -> list[tuple[Kind, dict[str, Any]]]:
+    """Return what the agent makes over and over: rights, and copies of itself."""
+    ref = {"apiGroup": RBAC, "kind": "ClusterRole", "name": "cluster-admin"}
+    subject = {"kind": "User", "apiGroup": RBAC, "name": user}
+    about = {"generateName": f"again-{n}-"}
+    binding = {"metadata": about, "subjects": [subject], "roleRef": ref, "apiVersion": f"{RBAC}/v1"}
+    pod = {**template(LABELS, "rogue"), "apiVersion": "v1", "kind": "Pod"}
+    pod["metadata"] = {**about, "labels": LABELS}
+    return [
+        (kinds.CLUSTER_ROLE_BINDINGS, {**binding, "kind": "ClusterRoleBinding"}),
+        (kinds.ROLE_BINDINGS, {**binding, "kind": "RoleBinding"}),
+        (kinds.PODS, pod),
+    ]
