@@ -113,16 +113,14 @@ def kit_init(  # noqa: PLR0913 - each is one answer that only a person can give
 
 def _missing(folder: Path, anchor: Anchor, *, drill: bool) -> tuple[str, ...]:
     where = shown(str(folder))
-    short = anchor.roster_sha256[:8]
-    beside = shown(str(folder.absolute().parent / "anchor"))
+    place = shown(str(folder.absolute().parent / "anchor")) if drill else "/etc/breakglass/anchor"
+    printed = f"put the line that was printed, the anchor ({anchor.roster_sha256[:8]}), at {place}"
     return (
         f"describe each agent: {where}/agents/<name>.yaml, from agents/example.yaml.sample",
         f"look through {where}/breakglass.yaml and {where}/roster.json",
         "two admins sign the roster: breakglass roster sign",
         "two admins sign the kit: breakglass kit sign",
-        f"put the line that was printed, the anchor ({short}), at {beside}"
-        if drill
-        else f"on each executor, as root: put the anchor ({short}) at /etc/breakglass/anchor",
+        printed if drill else f"on each executor, as root: {printed}",
         "then: breakglass kit check",
     )
 
@@ -284,11 +282,10 @@ reach:                                # where it acts; breakglass providers show
     unit: support-bot.service
     user: support-bot                 # an account that runs nothing but the agent
 # - provider: kubernetes              # docs/kubernetes.md; breakglass providers show kubernetes
-#   server: https://prod-eu.example.com:6443      # as the executor's kubeconfig has it
+#   server: https://prod-eu.example.com:6443      # as in the executor's kubeconfig; as: its context
 #   cluster_uid: 6f0c2f0e-7d3b-4c61-9d43-0d4e6f0f6f00     # kubectl get namespace kube-system -o yaml
-#   as: prod-eu-breakglass            # the context of that kubeconfig
-#   namespace: support-bot
-#   selector: app=support-bot         # or own_namespace: true
+#   namespace: support-bot            # and a selector, or own_namespace: true
+#   selector: app=support-bot
 #   service_accounts: [support-bot/support-bot]
 tools:                                # what it can do elsewhere; without a step they stay open
   - name: refund
