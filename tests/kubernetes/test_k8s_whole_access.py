@@ -103,10 +103,12 @@ def test_a_certificate_that_ends_in_the_middle_is_asked_for_and_a_new_one_lets_t
     with cluster_fleet(cluster, step_s=45) as ours:
         before = cluster.listing()
         give(ours, EXECUTOR, cluster.plane.kubeconfig(USER, (GROUP,), valid_s=8))
-        renewal = Once(
-            lambda: (time.sleep(2), give(ours, EXECUTOR, cluster.plane.kubeconfig(USER, (GROUP,)))),
-            stage="retry",
-        )
+
+        def renew() -> None:
+            time.sleep(2)
+            give(ours, EXECUTOR, cluster.plane.kubeconfig(USER, (GROUP,)))
+
+        renewal = Once(renew, stage="retry")
         asked: list[str] = []
 
         def saw(event: Any) -> None:  # noqa: ANN401 - StepEvent

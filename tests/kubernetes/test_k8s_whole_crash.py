@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import signal
 import time
+from typing import Any
 
 import pytest
 
@@ -67,8 +68,8 @@ def test_pods_that_were_removed_by_force_while_nobody_looked_are_never_proven(cl
     assert (4, "unknown") == (resumed.code, report["verdict"]), report["open"]
 
 
-def _report(ours: Fleet) -> dict[str, object]:
-    found: dict[str, object] = json.loads((ours.incident.path / "report.json").read_bytes())
+def _report(ours: Fleet) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((ours.incident.path / "report.json").read_bytes())
     return found
 
 

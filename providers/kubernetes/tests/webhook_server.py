@@ -60,7 +60,7 @@ class Hook:
 
 @contextmanager
 def webhook(plane: Sandbox, folder: Path) -> Iterator[Hook]:
-    """Serve ``/refuse``, ``/rude`` (no to everything), ``/three`` (replicas are 3, whatever was asked for)."""
+    """Serve ``/refuse``, ``/rude`` (no to everything), ``/three`` (replicas are 3, whatever is asked)."""
     pair = pki.Authority.read(plane.folder / "pki" / "ca").server("webhook", ["127.0.0.1"])
     pair.write(folder / "webhook")
     hook = Hook("", base64.b64encode(plane.ca_pem).decode())
