@@ -50,6 +50,7 @@ SPEC = ActionSpec(
     example="deletes apiservices.apiregistration.k8s.io v1.tickets.example.com",
     sources=(
         Source("summary", Authority.VENDOR_TEXT, 'Kubernetes documentation, "API Aggregation Layer"'),
+        Source("undo", Authority.REAL_SYSTEM, "providers/kubernetes/tests/test_k8s_triggers_sources.py"),
         Source("settle", Authority.REAL_SYSTEM, "kube-apiserver 1.36.2 stops passing on within a second"),
     ),
     undo_permissions=tuple(

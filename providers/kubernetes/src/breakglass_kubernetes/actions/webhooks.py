@@ -76,6 +76,7 @@ SPEC = ActionSpec(
     sources=(
         Source("summary", Authority.VENDOR_TEXT, 'Kubernetes documentation, "Dynamic Admission Control"'),
         Source("summary", Authority.REAL_SYSTEM, "kube-apiserver 1.36.2 and webhooks that refuse and change"),
+        Source("undo", Authority.REAL_SYSTEM, "providers/kubernetes/tests/test_k8s_webhooks.py"),
         Source(
             "settle", Authority.REAL_SYSTEM, "kube-apiserver 1.36.2: in force within a second; one server"
         ),
