@@ -32,7 +32,8 @@ def found(**more):
 def step(key, action="host.spool.pause", target="x", **more):
     return {{"key": key, "action": action, "target": {{"kind": "host.tree", "id": target, "label": target,
             "params": {{}}}}, "after": [], "best_grade": None, "settle_s": None, "deadline_s": None,
-            "calls": None, "window_s": None, "moot_by": [], "affects": [], "withholds": [], "revokes": []}} | more
+            "calls": None, "window_s": None, "moot_by": [], "affects": [], "withholds": [], "revokes": []
+            }} | more
 def door(name="d", **more):
     return {{"door": {{"kind": "no_step", "name": name, "reason": "", "remedy": "", "owner": "",
             "closed_by": [], "verdict": "unknown"}} | more, "closed_by": []}}
