@@ -119,6 +119,8 @@ class Holding:
         self._look = look
         self._left = left
         self._mine = Mine()
+        self._undone: dict[str, tuple[str, int]] = {}
+        """Key -> the uid of what was held, and how often somebody has undone that since."""
 
     @property
     def spec(self) -> ActionSpec:
@@ -129,13 +131,21 @@ class Holding:
         """Read every workload of the agent's with the field's value and owners. Raises ProviderError."""
         found = self._look(self._cluster, resource, self._mine)
         objects = {cut.key: seen(cut) for cut in found.cuts}
-        return State(objects, complete=not found.failed, note="; ".join(found.failed) or found.remark)
+        undone = [f"{key} was put back {n} times since" for key, (_, n) in self._undone.items() if n]
+        remark = "; ".join(one for one in (found.remark, named(undone)) if one)
+        return State(objects, complete=not found.failed, note="; ".join(found.failed) or remark)
 
     def apply(self, resource: Resource, before: State, token: str) -> None:  # noqa: ARG002 - the API takes no token
         """Hold the field where that is not so yet; only of what is recorded. Raises ProviderError."""
         cuts = self._look(self._cluster, resource, self._mine).cuts
         todo = [cut for cut in cuts if cut.key in before.objects and not is_held(cut.thing.body, cut.fields)]
-        self._cluster.each(todo, lambda cut: hold(self._cluster, cut.thing.kind, cut.thing, cut.fields))
+
+        def take(cut: Cut) -> None:
+            hold(self._cluster, cut.thing.kind, cut.thing, cut.fields)
+            uid, n = self._undone.get(cut.key, ("", 0))
+            self._undone[cut.key] = (cut.thing.uid, n + 1 if uid == cut.thing.uid else 0)
+
+        self._cluster.each(todo, take)
 
     def judge(self, resource: Resource, state: State) -> Judgement:  # noqa: ARG002 - the state says it all
         """Decide whether all of them are held, and their controllers followed."""
