@@ -8,7 +8,7 @@ from breakglass.model.action import Phase
 from breakglass.model.plan import Plan
 from breakglass.report.typeset import Row, Tone, cut, pad, seconds
 
-MANY = 60
+MANY = 100
 """More steps than this get no line each, unless they went wrong."""
 EVERY_S = 5.0
 """So often a run that nobody can watch being drawn says how far it is."""

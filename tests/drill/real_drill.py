@@ -183,8 +183,13 @@ def _processes(here: Place) -> list[str]:
 
 
 def overtaken(step: Mapping[str, Any]) -> bool:
-    """Return whether a step may end as overtaken: the rules of a unit go when systemd removes its cgroup."""
-    return bool(step["action"] == "host.nft.cut_egress" and "unit:" in step["target"]["id"])
+    """Return whether a step may end as overtaken.
+
+    The rules of a unit go when systemd removes its cgroup; a policy that nobody is known to enforce does not
+    matter any more once the pods are gone.
+    """
+    of_a_unit = step["action"] == "host.nft.cut_egress" and "unit:" in step["target"]["id"]
+    return bool(of_a_unit or step["action"].startswith("kubernetes.network."))
 
 
 def by_provider(report: Mapping[str, Any]) -> dict[str, Any]:

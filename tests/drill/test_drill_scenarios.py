@@ -48,7 +48,7 @@ def test_ten_thousand_open_files_at_a_terminal_of_24_lines() -> None:
             "waiting until the tripwire sees something forbidden",
             "reached the forbidden channel exfiltrate",
             "NOT TOUCHED: ",
-            "signed    2 of 2: bob@drill.invalid",
+            "2 of 2: bob@drill.invalid",
             "watching the downstream system for 1.5 s more",
             "RESTORED: the agent's files are as before, byte for byte",
             "CONTAINED: ",
