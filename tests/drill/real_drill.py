@@ -126,6 +126,10 @@ def hierarchy() -> Path | None:
     return Path(found.mount) if found is not None else None
 
 
+ANOTHER_DRILL_S = 120.0
+"""So long another drill of this machine may take until its cgroup goes."""
+
+
 def cgroups() -> frozenset[str]:
     """Return the cgroups that drills and stops of drills have now."""
     root = hierarchy()
@@ -144,10 +148,11 @@ def left_behind(here: Place, before: frozenset[str]) -> tuple[str, ...]:
     Other drills of this machine may come and go meanwhile: a cgroup counts only if it stays.
     """
     files = [str(path) for path in here.temporary.iterdir()]
-    until = time.monotonic() + 30
-    while (new := _of(here, cgroups() - before)) and time.monotonic() < until:
+    until = time.monotonic() + ANOTHER_DRILL_S
+    new = frozenset(_of(here, cgroups() - before))
+    while (new := new & cgroups()) and time.monotonic() < until:
         time.sleep(0.1)
-    return (*files, *_processes(here), *new, *orphans())
+    return (*files, *_processes(here), *sorted(new), *orphans())
 
 
 def orphans() -> list[str]:
