@@ -109,9 +109,9 @@ def make_everything(rig: Rig) -> None:
 def put_back(
     provider: KubernetesProvider, steps: list[Proposal], priors: dict[str, dict[str, Json]]
 ) -> dict[str, list[Outcome]]:
-    """Revert each step, guards first, then the last one first; who is still in the way is waited for, as the engine does."""
+    """Revert each step, guards first, then the last one first; whoever is in the way still is waited for."""
     found: dict[str, list[Outcome]] = {}
-    for one in sorted(reversed(steps), key=lambda one: one.key not in GUARDS):
+    for one in sorted(steps[::-1], key=lambda one: one.key not in GUARDS):
         action = provider.actions[one.action]
         end = time.monotonic() + 40
         while True:
