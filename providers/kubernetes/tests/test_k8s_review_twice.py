@@ -111,7 +111,9 @@ def put_back(
 ) -> dict[str, list[Outcome]]:
     """Revert each step, guards first, then the last one first; whoever is in the way still is waited for."""
     found: dict[str, list[Outcome]] = {}
-    for one in sorted(steps[::-1], key=lambda one: one.key not in GUARDS):
+    guards = [one for one in steps if one.key in GUARDS]
+    others = [one for one in steps if one.key not in GUARDS]
+    for one in (*reversed(guards), *reversed(others)):
         action = provider.actions[one.action]
         end = time.monotonic() + 40
         while True:
