@@ -36,6 +36,8 @@ STATUS = (
     "VmRSS",
 )
 NET_FILES = ("tcp", "tcp6", "udp", "udp6", "raw", "raw6", "packet", "netlink", "unix", "route", "ipv6_route")
+PATIENCE_S = 1.5
+"""A busy machine may take a second to give a page of a process that is being frozen."""
 _GONE = frozenset({errno.ENOENT, errno.ESRCH})
 
 
@@ -45,7 +47,7 @@ class Reading:
 
     redactor: Redactor
     is_late: Callable[[], bool]
-    reader: PatientReader = field(default_factory=PatientReader)
+    reader: PatientReader = field(default_factory=lambda: PatientReader(PATIENCE_S))
     missed: Counter[str] = field(default_factory=Counter)
     """What could not be collected, by reason."""
 
