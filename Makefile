@@ -12,8 +12,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 DRILL_ARGS ?=
 TEST_ARGS ?=
-# Most tests wait for real things, so a few at once fit on two cores; 0: one after the other.
-TEST_WORKERS ?= 3
+# Most tests wait for real things; more at once than cores make some of them too late. 0: one after the other.
+TEST_WORKERS ?= 2
 UV_VERSION := 0.13.8
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input --quiet
 
