@@ -100,6 +100,22 @@ def test_a_pod_that_came_and_was_removed_between_the_plan_and_the_first_look_is_
     assert "brief" in reason
 
 
+def test_a_pod_that_vanished_after_the_plan_is_unknown_where_the_server_forgot_how(rig: Rig) -> None:
+    """Two people take their time, and another process runs the plan: it was signed that this pod lived."""
+    rig.pod("hidden")
+    running(rig, "hidden")
+    _, target = step(rig)
+    force_delete(rig, "hidden")
+    rig.plane.restart_api()  # it knows what is there, and no more how that came
+
+    action, _ = step(rig)
+    for _ in range(2):
+        verdict, reason = look(action, target)
+        assert verdict is Verdict.UNKNOWN, reason
+        assert "hidden@" in reason
+        assert "vanished after the plan, and nobody saw how; it was on node sandbox-" in reason
+
+
 def test_a_pod_whose_labels_are_taken_away_stays_the_agents(rig: Rig) -> None:
     """It was the agent's at one look: it is deleted under whatever labels."""
     rig.pod("bare")

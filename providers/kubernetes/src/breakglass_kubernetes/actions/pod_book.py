@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -28,6 +28,8 @@ class Book:
     """Pods and their makers that are the agent's, or were at any look: a label taken away hides nothing."""
     known: dict[str, Any] = field(default_factory=dict)
     """What a State says of a pod that was alive at any look."""
+    signed: dict[str, str] = field(default_factory=dict)
+    """What the plan knew to be alive, uid -> ``NS/NAME NODE``; until the first look has told of each."""
     first_s: dict[str, float] = field(default_factory=dict)
     """When a pod was seen first, on the monotonic clock."""
     began_s: float | None = None
@@ -94,6 +96,32 @@ def miss(book: Book, there: set[str], gap: str) -> None:
             continue
         why = f"vanished, and nobody saw how; it was on node {one['node'] or 'none'}"
         book.known[uid] = one | {"fate": str(Fate.LOST), "why": why + (f" ({gap})" if gap else "")}
+
+
+def settle_signed(book: Book, there: set[str], sight: Sight) -> None:
+    """Take down what the plan knew and nobody can tell of: where the server forgot, silence is no end.
+
+    Without a gap everything since the plan was told, and what is not there has had its last words.
+    """
+    told = there | book.known.keys() | {uid_of(body) for body in sight.removed}
+    lost = {uid: place for uid, place in book.signed.items() if uid not in told} if sight.gap else {}
+    for uid, place in lost.items():
+        name, _, node = place.partition(" ")
+        namespace, _, pod = name.partition("/")
+        body = {"metadata": {"namespace": namespace, "name": pod, "uid": uid}}
+        why = f"vanished after the plan, and nobody saw how; it was on node {node or 'none'} ({sight.gap})"
+        now = {"node": node, "fate": str(Fate.LOST), "why": why, "removed": True}
+        book.known[uid] = _first(Thing(PODS, body), None, left=False) | now
+    book.signed.clear()
+
+
+def alive(pods: Iterable[Thing]) -> dict[str, str]:
+    """Return what a plan signs of the pods that are not over: uid -> ``NS/NAME NODE``."""
+    return {
+        pod.uid: f"{pod.namespace}/{pod.name} {text(pod.body, 'spec', 'nodeName')}"
+        for pod in pods
+        if text(pod.body, "status", "phase") not in {"Succeeded", "Failed"}
+    }
 
 
 def _first(thing: Thing, manifest: Json, *, left: bool) -> dict[str, Json]:

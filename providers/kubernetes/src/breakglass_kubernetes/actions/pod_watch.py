@@ -3,8 +3,9 @@
 Each look lists the pods and then asks the server for everything that happened since the look before (a watch
 from that look's resourceVersion, API concepts, "Efficient detection of changes"). The first look goes on
 from the plan's. The server keeps minutes of history (etcd compaction, 5 min by default): where that is
-over, what vanished unseen is not known to have ended, and what came and went before the first look is not
-seen at all. A step that is resumed in a new process begins with the plan's version again.
+over, what vanished unseen is not known to have ended, what the plan knew included; only what came after the
+plan and went before the first look is not seen at all. A resume in a new process begins with the plan's
+version again.
 """
 
 from __future__ import annotations

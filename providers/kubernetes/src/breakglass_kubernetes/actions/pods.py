@@ -28,7 +28,17 @@ from breakglass.model.resource import Resource, State
 from breakglass.provider import Outcome, Proposal, Proposed, Reversal
 from breakglass_kubernetes.actions.bare_pods import bring_back, keep
 from breakglass_kubernetes.actions.held_workloads import named
-from breakglass_kubernetes.actions.pod_book import DEFAULT_GRACE_S, Book, bury, enter, miss, owned, reconsider
+from breakglass_kubernetes.actions.pod_book import (
+    DEFAULT_GRACE_S,
+    Book,
+    alive,
+    bury,
+    enter,
+    miss,
+    owned,
+    reconsider,
+    settle_signed,
+)
 from breakglass_kubernetes.actions.pod_doors import doors
 from breakglass_kubernetes.actions.pod_fate import Fate, ready_nodes
 from breakglass_kubernetes.actions.pod_watch import look, versions
@@ -49,7 +59,7 @@ PATIENCE_A_MAKER_S = 4 / PER_S
 meanwhile. What the agent makes after the signatures makes nobody wait longer."""
 MOST_AT_ONCE = 250
 """So many are deleted between two looks: five seconds at the rate limit."""
-SINCE = "since"
+SINCE, ALIVE = "since", "alive"
 MAKERS = "makers"
 STEP = "end_pods"
 SPEC = ActionSpec(
@@ -106,7 +116,8 @@ class EndPods:
     def observe(self, resource: Resource) -> State:
         """Read every pod, and what became of those that vanished. Raises ProviderError."""
         scope = Scope.of(resource)
-        book = self._books.setdefault(resource.id, Book(mapped(scope.more.get(SINCE))))
+        fresh = Book(mapped(scope.more.get(SINCE)), signed=mapped(scope.more.get(ALIVE)))
+        book = self._books.setdefault(resource.id, fresh)
         makers = [
             Thing(kind, body) for kind in WORKLOADS for body in self._cluster.list_in(kind, scope.look_in)
         ]
@@ -120,7 +131,9 @@ class EndPods:
             book.first_s.setdefault(thing.uid, now_s)
         bury(book, sight, ready)
         reconsider(book, ready)
-        miss(book, {thing.uid for thing in whole.things}, sight.gap)
+        there = {thing.uid for thing in whole.things}
+        miss(book, there, sight.gap)
+        settle_signed(book, there, sight)
         # Only now: what failed on the way is asked for again.
         book.cursors = dict(sight.cursors)
         objects = {_key(uid, one): dict(one) for uid, one in book.known.items()}
@@ -221,7 +234,7 @@ def propose(cluster: Cluster, found: Found) -> Proposed:
     uid, label = cluster.settings.cluster_uid, f"pods of {scope.agent}"
     mine, known = found.held, found.knowing(*WORKLOADS, PODS)
     makers = len({text(controller_of(one.body), "uid") for one in mine.of(PODS) if one.uid in mine.made})
-    more: dict[str, Json] = {SINCE: since, MAKERS: makers}
+    more: dict[str, Json] = {SINCE: since, MAKERS: makers, ALIVE: listed(alive(mine.of(PODS)))}
     step = Proposal(STEP, SPEC.name, target(known, uid, label, **more))
     try:
         ready = ready_nodes(cluster.every(NODES))
