@@ -137,6 +137,10 @@ class Throttled(Transient):
         self.retry_after_s = retry_after_s
 
 
+class Unsettled(Transient):
+    """What was read is on its way to another state: it must be read again before the same is tried again."""
+
+
 class InDoubt(ProviderError):
     """Whether the change was made is not known: it must be read again before it is tried again."""
 

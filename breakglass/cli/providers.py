@@ -9,12 +9,7 @@ import typer
 from breakglass.cli.complete import agents, providers
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from breakglass.canon import JsonObject
-    from breakglass.cli.session import Session
     from breakglass.model.action import ActionSpec
-    from breakglass.model.resource import Reach
     from breakglass.provider import Card
     from breakglass.report.typeset import Row
 
@@ -25,7 +20,6 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-_RIGHTS = "those that `breakglass providers show` lists with each action"
 Json = Annotated[bool, typer.Option("--json", help="Write JSON to stdout.")]
 
 
@@ -52,13 +46,19 @@ def show(  # noqa: PLR0913 - what each can be asked for
     named: Annotated[
         str,
         typer.Argument(
-            metavar="[AGENT]", help="With --rbac: as the kit names this agent.", autocompletion=agents
+            metavar="[AGENT]",
+            help="With --rbac or --roles: as the kit names this agent.",
+            autocompletion=agents,
         ),
     ] = "",
     *,
     json: Json = False,
     rbac: Annotated[
         bool, typer.Option("--rbac", help="Print the executor's least role, to stop and to restore.")
+    ] = False,
+    roles: Annotated[
+        bool,
+        typer.Option("--roles", help="Print the executor's least custom role, to stop and to restore."),
     ] = False,
     policy: Annotated[
         bool, typer.Option("--policy", help="Print the executor's least rights, as the platform's own JSON.")
@@ -84,22 +84,23 @@ def show(  # noqa: PLR0913 - what each can be asked for
 ) -> None:
     """Show what a provider can do, what it needs, and who says so; no SDK is loaded."""
     from breakglass import registry
+    from breakglass.cli.provider_rights import show_policy, show_role
     from breakglass.cli.session import session, show_json
     from breakglass.errors import UsageError
 
     here = session()
     card = registry.card(name)
-    if named and not rbac:
-        raise UsageError(f"an agent ({named}) belongs to --rbac", remedy="add --rbac")
-    if not (policy or rbac) and (purpose or split or agent):
-        raise UsageError("--for, --split and --agent belong to --policy or --rbac", remedy="add one of them")
-    if rbac:
-        _show_role(here, card, purpose, named or agent)
+    if named and not (rbac or roles):
+        raise UsageError(f"an agent ({named}) belongs to --rbac or --roles", remedy="add one of them")
+    if not (policy or rbac or roles) and (purpose or split or agent):
+        raise UsageError(
+            "--for, --split and --agent belong to --policy, --rbac or --roles", remedy="add one of them"
+        )
+    if rbac or roles:
+        show_role(here, card, purpose, named or agent, custom=roles)
         return
     if policy:
-        documents = _policy(card, purpose or "stop", _reaches(here, card, agent), split=split)
-        _say_left_out(here, card, documents[0])
-        show_json(here.out, documents if split else documents[0])
+        show_policy(here, card, purpose, agent, split=split)
         return
     if json:
         show_json(here.out, _document(card))
@@ -140,71 +141,6 @@ def check(
             found += rows(f"{item}: {why or 'ok'}", rest="  ", tone=Tone.BAD if why else Tone.GOOD)
         here.out.show(found)
     leave(EXIT_UNREACHABLE if any(why for _, why in answers) else 0)
-
-
-def _reaches(here: Session, card: Card, agent: str) -> Sequence[Reach]:
-    """Return how the kit's inventory reaches an agent by this provider; nothing without an agent.
-
-    Raises:
-        UsageError: there is no such agent, or it is not reached so.
-    """
-    from breakglass.errors import UsageError
-    from breakglass.usecases.connections import card_or_none
-    from breakglass.usecases.site import open_site
-
-    if not agent:
-        return ()
-    site = open_site(None, here.environ, here.clock, card_or_none, drill_wanted=True)
-    found = [reach for reach in site.agent(agent).reaches if reach.provider == card.name]
-    if not found:
-        raise UsageError(f"agent {agent} has no reach of provider {card.name}")
-    return found
-
-
-def _policy(card: Card, purpose: str, reaches: Sequence[Reach], *, split: bool) -> list[JsonObject]:
-    """Return the platform's own documents. Raises UsageError: this platform has none, or no such purpose."""
-    from breakglass.errors import UsageError
-
-    if card.policy is None:
-        raise UsageError(f"{card.name} has no policy documents: its rights are {_RIGHTS}")
-    if purpose not in {"stop", "restore"}:
-        raise UsageError(f"--for {purpose!r}: there is stop and restore")
-    return list(card.policy(purpose, reaches, split=split))
-
-
-_LEFT_OUT = "breakglass.dev/left-out"
-
-
-def _show_role(here: Session, card: Card, purpose: str, agent: str) -> None:
-    """Print one role; what it leaves out without an agent is said.
-
-    Raises:
-        UsageError: this platform has no roles, or there is no such purpose or agent.
-    """
-    from breakglass.cli.session import show_json
-    from breakglass.errors import UsageError
-
-    if card.policy is None or not _is_role(card.policy("stop", (), split=False)[0]):
-        raise UsageError(f"{card.name} has no RBAC roles: its rights are {_RIGHTS}")
-    if purpose not in {"", "stop", "restore"}:
-        raise UsageError(f"--for {purpose!r}: there is stop and restore")
-    role = card.policy(purpose, _reaches(here, card, agent), split=False)[0]
-    _say_left_out(here, card, role)
-    show_json(here.out, role)
-
-
-def _is_role(document: JsonObject) -> bool:
-    return str(document.get("apiVersion", "")).startswith("rbac.authorization.k8s.io/")
-
-
-def _say_left_out(here: Session, card: Card, document: JsonObject) -> None:
-    from breakglass.report.typeset import rows
-
-    about = document.get("metadata")
-    notes = about.get("annotations") if isinstance(about, dict) else None
-    if left := notes.get(_LEFT_OUT) if isinstance(notes, dict) else None:
-        remedy = f"breakglass providers show {card.name} AGENT --rbac has them"
-        here.talk.show(rows(f"left out, since no agent is named: {left}; {remedy}", rest="  "))
 
 
 def _document(card: Card) -> dict[str, object]:

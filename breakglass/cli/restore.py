@@ -20,6 +20,10 @@ def restore(  # noqa: PLR0913 - each is a flag of DESIGN 7
     key: Annotated[Path | None, typer.Option("--key", help="An OpenSSH private key file.")] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Skip the typed name; it never signs.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Write the report as JSON to stdout.")] = False,
+    choose: Annotated[
+        list[str] | None,
+        typer.Option("--choose", help="NAME=VALUE of what steps offer, e.g. tokens=rotate; repeatable."),
+    ] = None,
     drill: Annotated[
         bool, typer.Option("--drill", help="Use a drill's kit where real stops run too.")
     ] = False,
@@ -33,11 +37,14 @@ def restore(  # noqa: PLR0913 - each is a flag of DESIGN 7
     from breakglass.cli.session import session
     from breakglass.errors import SignaturesMissing
     from breakglass.incident.folder import find
+    from breakglass.plan.undo_choices import parse_choices
     from breakglass.usecases.restore import RestoreRequest, open_restore
 
     here = session()
     site = site_of(here, drill_wanted=drill)
-    request = RestoreRequest(one_line(reason) or NOT_STATED, person or login_name(here))
+    request = RestoreRequest(
+        one_line(reason) or NOT_STATED, person or login_name(here), parse_choices(choose or ())
+    )
     opened = open_restore(site, find(site.home, incident), request, secrets.token_bytes)
     if not here.interactive:
         run = opened.run

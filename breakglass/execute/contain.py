@@ -36,6 +36,8 @@ class _Progress:
 
     round: int
     known: dict[str, Json]
+    seen: dict[str, Json]
+    """What was contained when it was first read: if it is changed later, that is what was before the stop."""
     changed_s: float
     agreed: State | None = None
     denied: str = ""
@@ -63,7 +65,8 @@ def contain(context: StepContext) -> Routine:
     if context.cancelled():
         return
     yield context.write("step.started")
-    progress = _Progress(context.past.rounds, dict(context.past.prior), context.clock.monotonic_s())
+    past = context.past
+    progress = _Progress(past.rounds, dict(past.prior), dict(past.seen), context.clock.monotonic_s())
     try:
         judgement = yield from _close(context, progress)
     except ProviderError as error:
@@ -144,7 +147,11 @@ def _round(context: StepContext, progress: _Progress, state: State) -> Routine:
     action, target = context.action, context.step.target
     if progress.round >= context.past.rounds + FREE_ROUNDS:
         yield Pause(ROUND_PAUSE_S)
-    new = {key: value for key, value in state.objects.items() if key not in progress.known}
+    new = {
+        key: progress.seen.get(key, value)
+        for key, value in state.objects.items()
+        if key not in progress.known
+    }
     token = context.token(progress.round)
     yield context.write(
         "step.intent", round=progress.round, token=token, objects=new, complete=state.complete
@@ -176,18 +183,11 @@ def _settle(
 ) -> Generator[Effect, object, Judgement | None]:
     """Hold a contained read against the one before it; None: read again."""
     if progress.agreed is None:
-        yield context.write(
-            "step.read_back",
-            round=progress.round,
-            verdict=judgement.verdict,
-            reason=judgement.reason,
-            sha256=state_digest(state),
-        )
-        progress.agreed = state
+        yield _read_back(context, progress, state, judgement)
         context.board.settle(context.step.n)
         context.emit("read_back", judgement.reason)
     elif progress.agreed.objects.keys() != state.objects.keys():
-        progress.agreed = state
+        yield _read_back(context, progress, state, judgement)
         progress.changed_s = context.clock.monotonic_s()
     else:
         left_s = progress.changed_s + context.step.settle_ms / 1000 - context.clock.monotonic_s()
@@ -205,6 +205,25 @@ def _settle(
         yield Pause(min(left_s, progress.look_s, context.left_s()))
         progress.look_s *= 2
     return None
+
+
+def _read_back(context: StepContext, progress: _Progress, state: State, judgement: Judgement) -> Effect:
+    """Agree with a contained read, and record what is new in it: it was off when it was first seen.
+
+    Who switches it on from now on must not have the restore keep it on.
+    """
+    known = {*progress.known, *progress.seen}
+    new = {key: value for key, value in state.objects.items() if key not in known}
+    progress.seen |= new
+    progress.agreed = state
+    return context.write(
+        "step.read_back",
+        round=progress.round,
+        verdict=judgement.verdict,
+        reason=judgement.reason,
+        sha256=state_digest(state),
+        **({"objects": new} if new else {}),
+    )
 
 
 def _prove(

@@ -5,10 +5,10 @@ Proof is a second revert that finds nothing left to do; what drifted is left alo
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 
 from breakglass.canon import Json
-from breakglass.errors import InDoubt, ProviderError
+from breakglass.errors import InDoubt, ProviderError, Unsettled
 from breakglass.execute.context import StepContext, attempt
 from breakglass.execute.effects import Effect, Routine, Until
 from breakglass.model.action import Grade, Judgement, Verdict
@@ -63,7 +63,7 @@ def _rounds(context: StepContext, before: State) -> Generator[Effect, object, Ju
         )
         context.emit("calling", f"round {round_}")
         try:
-            done = yield from attempt(context, lambda now=now: action.revert(target, before, now))  # type: ignore[misc]  # mypy cannot infer a lambda with a default
+            done = yield from attempt(context, _reverting(context, before, now))
         except InDoubt as error:
             # What was read before it is not what is there now: the next round reads again, then decides.
             # A connection may be cut any number of times: the step's own time alone bounds that.
@@ -83,6 +83,22 @@ def _rounds(context: StepContext, before: State) -> Generator[Effect, object, Ju
             return _judge(before, done, outcomes)
         if changing >= MAX_ROUNDS or context.late():
             return Judgement(Verdict.UNKNOWN, f"still changing after {changing} rounds", Grade.NONE)
+
+
+def _reverting(context: StepContext, before: State, now: State) -> Callable[[], Reversal]:
+    """Return the revert; after an Unsettled it reads anew: what was still on its way may have arrived."""
+    action, target, reads = context.action, context.step.target, [now]
+
+    def revert() -> Reversal:
+        if not reads:
+            reads.append(recordable(action.observe(target)))
+        try:
+            return action.revert(target, before, reads[0])
+        except Unsettled:
+            reads.clear()
+            raise
+
+    return revert
 
 
 def _judge(before: State, last: Reversal, outcomes: Mapping[str, Outcome]) -> Judgement:

@@ -29,6 +29,8 @@ class StepHistory:
     """How many intents were written; the next round has this number."""
     prior: Mapping[str, Json] = field(default_factory=dict)
     """The union of first-seen prior states, object by object: what `revert` gets."""
+    seen: Mapping[str, Json] = field(default_factory=dict)
+    """What was contained when it was first read, and not changed by then."""
     applied: frozenset[str] = frozenset()
     """Objects that an intent named: only these can have been changed by us."""
     requested: Moment | None = None
@@ -98,8 +100,12 @@ def _fold(history: StepHistory, record: Record, moment: Moment) -> StepHistory:
         case "step.read_back":
             verdict = Verdict(_text(body, "verdict"))
             contained = verdict is Verdict.CONTAINED
+            objects = body.get("objects", {})
+            if not isinstance(objects, Mapping):
+                raise TypeError("objects is not an object")
             return replace(
                 history,
+                seen={**objects, **history.seen},
                 read_back=(history.read_back or moment) if contained else None,
                 in_doubt=False,
                 reason=_text(body, "reason"),

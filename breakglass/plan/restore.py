@@ -8,14 +8,17 @@ nothing to put back.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from breakglass.clock import Instant
 from breakglass.journal.history import StepHistory
 from breakglass.model.action import Grade, Reversibility
 from breakglass.model.plan import NotTouched, Pin, Plan, Step, Verb, Wait
+from breakglass.plan.undo_choices import check_choices, undo_wait_ms, with_choices
 
 RESTORE_WAIT_MS = 60_000
+MAX_RUN_S = 86_400
+"""The most that a plan may say (`model.plan.Plan`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,14 +34,22 @@ class RestoreHeader:
     roster: Pin
     parent: str
     """sha256 of the checkpoint of the run that is undone."""
+    chosen: Mapping[str, str] = field(default_factory=dict)
+    """What the operator chose of what steps offer (`plan.undo_choices`)."""
 
 
 def build_restore(
     stop: Plan, histories: Mapping[int, StepHistory], header: RestoreHeader
 ) -> tuple[Plan, tuple[int, ...]]:
-    """Return the restore plan, and for each of its steps the number of the stop's step that it undoes."""
+    """Return the restore plan, and for each of its steps the number of the stop's step that it undoes.
+
+    Raises:
+        UsageError: something was chosen that no step offers.
+    """
     changed = [step for step in stop.steps if histories.get(step.n, StepHistory(step.n)).applied]
     undone = [step for step in reversed(changed) if step.reversibility is not Reversibility.NONE]
+    check_choices(undone, header.chosen)
+    undone = [with_choices(step, histories.get(step.n), header.chosen) for step in undone]
     numbers = {step.n: n for n, step in enumerate(undone)}
     plan = replace(
         stop,
@@ -53,6 +64,7 @@ def build_restore(
         not_before=header.issued_at,
         expires=header.expires,
         parent=header.parent,
+        max_run_s=min(MAX_RUN_S, stop.max_run_s + max(map(undo_wait_ms, undone), default=0) // 1000),
         steps=tuple(_reversed(n, step, stop, numbers) for n, step in enumerate(undone)),
         doors=(),
         not_touched=(
@@ -75,7 +87,7 @@ def build_restore(
 def _reversed(n: int, step: Step, stop: Plan, numbers: Mapping[int, int]) -> Step:
     """Turn a step of the stop round: it waits for those that had waited for it."""
     waits = tuple(
-        Wait(numbers[other.n], RESTORE_WAIT_MS)
+        Wait(numbers[other.n], RESTORE_WAIT_MS + undo_wait_ms(other))
         for other in stop.steps
         if other.n in numbers and numbers[other.n] < n and any(wait.n == step.n for wait in other.after)
     )
@@ -86,5 +98,7 @@ def _reversed(n: int, step: Step, stop: Plan, numbers: Mapping[int, int]) -> Ste
         best_grade=Grade.READ_BACK,
         window_s=None,
         moot_by=(),
-        deadline_ms=step.deadline_ms + (RESTORE_WAIT_MS if waits else 0),
+        deadline_ms=step.deadline_ms
+        + undo_wait_ms(step)
+        + max((wait.at_most_ms for wait in waits), default=0),
     )

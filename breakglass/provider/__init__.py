@@ -12,6 +12,7 @@ from breakglass.provider.card import (
     Card,
     Setting,
     SettingType,
+    Warm,
 )
 from breakglass.provider.connection import (
     Connection,
@@ -82,4 +83,5 @@ __all__ = [
     "SettingType",
     "Started",
     "WaitFor",
+    "Warm",
 ]

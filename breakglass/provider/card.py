@@ -50,6 +50,18 @@ class LeastRights(Protocol):
         ...
 
 
+class Warm(Protocol):
+    """The half of a connect that calls nobody."""
+
+    def __call__(self, connection: Connection, /) -> Callable[[], Provider]:
+        """Import the SDK and make its clients, on the main thread; return the half that calls.
+
+        That one looks whose account, project or cluster it is, and runs beside those of other reaches, so
+        that a service which does not answer delays no other's plan. Both raise what `connect` raises.
+        """
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Card:
     """What is known of a provider without importing its SDK."""
@@ -84,4 +96,6 @@ class Card:
     """The keys of a mirror's entry in ``breakglass.yaml``."""
     concurrent: bool = False
     """`connect` may run on several threads at once: it imports no SDK (DESIGN 10)."""
+    warm: Warm | None = None
+    """`connect` in two halves, where its SDK is to be imported on the main thread; None: it has one."""
     api_version: int = API_VERSION

@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import TypeVar
 
 from breakglass import registry
 from breakglass.clock import Clock, Instant
@@ -20,6 +21,7 @@ from breakglass.provider import Card, Connection, Credentials, EvidenceItem, Evi
 from breakglass.usecases.machines import ConnectedMachines
 from breakglass.usecases.side_by_side import side_by_side
 
+T = TypeVar("T")
 CONNECTING_DEADLINE_S = 25.0
 """A provider gives up by itself before this; one that does not is left behind, and its reach not planned."""
 
@@ -98,11 +100,12 @@ class Connected:
 
 
 def connect(reaches: Sequence[Reach], surroundings: Surroundings, late: LateJournal) -> Connected:
-    """Connect each reach: on this thread where SDKs are imported (DESIGN 10), the others side by side."""
+    """Connect each reach: SDKs are imported on this thread (DESIGN 10), calls are made side by side."""
     failures: dict[int, BreakglassError] = {}
     machines = ConnectedMachines()
-    calls: dict[int, Callable[[], Provider]] = {}
-    at_once: set[int] = set()
+    warm: dict[int, Callable[[], Callable[[], Provider]]] = {}
+    in_turn: dict[int, Callable[[], Provider]] = {}
+    at_once: dict[int, Callable[[], Provider]] = {}
     for n, reach in enumerate(reaches):
         try:
             card = registry.card(reach.provider)
@@ -113,11 +116,18 @@ def connect(reaches: Sequence[Reach], surroundings: Surroundings, late: LateJour
         except Exception as error:  # noqa: BLE001 - a provider's bug stops no other (DESIGN 1.4)
             failures[n] = ProviderError(f"bug in the provider: {type(error).__name__}: {error}")
             continue
-        calls[n] = partial(card.connect, surroundings.connection(reach, late, machines))
-        if card.concurrent:
-            at_once.add(n)
-    answers = _in_turn({n: call for n, call in calls.items() if n not in at_once})
-    answers |= side_by_side({n: calls[n] for n in at_once}, within_s=CONNECTING_DEADLINE_S)
+        connection = surroundings.connection(reach, late, machines)
+        if card.warm is not None:
+            warm[n] = partial(card.warm, connection)
+        else:
+            (at_once if card.concurrent else in_turn)[n] = partial(card.connect, connection)
+    answers = _in_turn(in_turn)
+    for n, half in _in_turn(warm).items():
+        if isinstance(half, BreakglassError):
+            failures[n] = half
+        else:
+            at_once[n] = half
+    answers |= side_by_side(at_once, within_s=CONNECTING_DEADLINE_S)
     failures |= {n: answer for n, answer in answers.items() if isinstance(answer, BreakglassError)}
     providers = {
         n: answer for n, answer in sorted(answers.items()) if not isinstance(answer, BreakglassError)
@@ -127,9 +137,9 @@ def connect(reaches: Sequence[Reach], surroundings: Surroundings, late: LateJour
     return Connected(providers, failures)
 
 
-def _in_turn(calls: Mapping[int, Callable[[], Provider]]) -> dict[int, Provider | BreakglassError]:
-    """Connect one after the other on this thread."""
-    answers: dict[int, Provider | BreakglassError] = {}
+def _in_turn(calls: Mapping[int, Callable[[], T]]) -> dict[int, T | BreakglassError]:
+    """Call one after the other on this thread."""
+    answers: dict[int, T | BreakglassError] = {}
     for n, call in calls.items():
         try:
             answers[n] = call()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from breakglass.authorise.roster_chain import TrustedRoster
 from breakglass.canon import Json, sha256
@@ -32,6 +32,8 @@ class RestoreRequest:
 
     reason: str
     requested_by: str
+    chosen: Mapping[str, str] = field(default_factory=dict)
+    """What was chosen of what steps offer, as ``tokens: rotate``."""
 
 
 def read_plan(folder: IncidentFolder) -> tuple[Plan, bytes]:
@@ -51,7 +53,7 @@ def prepare_restore(
     """Build the restore plan from the sealed stop and lay out its run's folder. Changes nothing.
 
     Raises:
-        UsageError: the stop has not ended, or changed nothing that can be put back.
+        UsageError: the stop has not ended, changed nothing that can be put back, or offers no such choice.
         RecordDamaged: its journal does not verify; nothing is put back from a record that cannot be trusted.
         NotAuthorised: the roster cannot be trusted.
     """
@@ -177,4 +179,5 @@ def _header(
         nonce=base64.b64encode(random_bytes(16)).decode(),
         roster=Pin("roster", trusted.roster.version, trusted.sha256),
         parent=sha256(checkpoint),
+        chosen=request.chosen,
     )

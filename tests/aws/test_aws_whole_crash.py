@@ -18,7 +18,6 @@ from tests.aws.cloud_fleet import Cloud, cloud_fleet, said
 from tests.hosts.executors import executors, make_plan
 from tests.hosts.fleet import Fleet
 
-pytestmark = pytest.mark.timeout(120)
 KILLED = -signal.SIGKILL
 RULE = f"arn:aws:sqs:eu-west-1:{ACCOUNT}:rogue-jobs"
 WORK = json.dumps(
@@ -82,7 +81,6 @@ def _agent(cloud: Cloud) -> Iterator[Fleet]:
         rules=["rogue-rule"],
         instances=[made["Instances"][0]["InstanceId"]],
         stop_instances=True,
-        settle_factor="0.02",
     )
     with cloud_fleet(cloud, reach) as ours:
         yield ours

@@ -18,7 +18,6 @@ SETTLE_FACTORS = {2: "0.3", 4: "0.6"}
 
 
 @pytest.mark.campaign
-@pytest.mark.timeout(200)
 @pytest.mark.parametrize("seed", range(SEEDS))
 @pytest.mark.parametrize("delay_s", SETTLE_FACTORS)
 @pytest.mark.parametrize("wide", [False, True], ids=["on what is its own", "with new identities"])

@@ -9,8 +9,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from breakglass.journal.history import first, replay
 from breakglass.journal.reader import read_journal
 from breakglass.model.action import Verdict
@@ -21,7 +19,6 @@ from breakglass_aws.sandbox.process import ACCOUNT
 from tests.aws.cloud_fleet import Cloud, Keys, cloud_fleet, said
 from tests.hosts.fleet import Fleet
 
-pytestmark = pytest.mark.timeout(180)
 SERVICES = ("ec2", "iam", "lambda", "logs", "scheduler", "sns", "sqs", "stepfunctions")
 """Where the drill's agent has something that a restore must bring back."""
 RULE = f"arn:aws:sqs:eu-west-1:{ACCOUNT}:rogue-jobs"
@@ -112,8 +109,11 @@ def test_triggers_that_answer_200_and_stay_on_leave_the_stop_not_contained(cloud
         {"service": "events", "operation": "DisableRule", "answer": "no-effect"},
     )
     reach = cloud.reach(functions=["rogue-fn"], rules=["rogue-rule"])
-    with cloud_fleet(cloud, reach, step_s=6) as ours:
+    with cloud_fleet(cloud, reach, step_s=4) as ours:
         _, done = ours.stop()
+        assert {"UpdateEventSourceMapping", "DisableRule"} == {
+            one["operation"] for one in cloud.calls() if one["fault"] == "no-effect"
+        }
         verdicts = {one.action: one.verdict for one in done.report.steps}
         for action in ("aws.lambda.disable_event_sources", "aws.events.disable_rule"):
             assert Verdict.NOT_CONTAINED is verdicts[action], said(done.report)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from breakglass.clock import SystemClock
-from breakglass.errors import InDoubt
+from breakglass.errors import InDoubt, Unsettled
 from breakglass.execute.engine import Ports, execute
 from breakglass.journal.history import StepHistory, replay
 from breakglass.journal.reader import read_journal
@@ -72,6 +72,42 @@ class CutKeys:
             raise InDoubt(f"the connection was cut during {verb}")
 
 
+@dataclass(slots=True)
+class LateKeys:
+    """The fake cloud's action where a state that was read once says that something is still on its way."""
+
+    inner: DeactivateKeys
+    first: State | None = None
+
+    @property
+    def spec(self) -> ActionSpec:
+        """Pass on."""
+        return self.inner.spec
+
+    def observe(self, resource: Resource) -> State:
+        """Pass on."""
+        return self.inner.observe(resource)
+
+    def apply(self, resource: Resource, before: State, token: str) -> None:
+        """Pass on."""
+        self.inner.apply(resource, before, token)
+
+    def judge(self, resource: Resource, state: State) -> Judgement:
+        """Pass on."""
+        return self.inner.judge(resource, state)
+
+    def revert(self, resource: Resource, before: State, now: State) -> Reversal:
+        """Refuse the first state that is given, however often it is given."""
+        self.first = self.first or now
+        if now is self.first:
+            raise Unsettled("is still on its way")
+        return self.inner.revert(resource, before, now)
+
+    def probe(self, resource: Resource) -> Judgement | None:
+        """Pass on."""
+        return self.inner.probe(resource)
+
+
 @dataclass(frozen=True, slots=True)
 class CutProvider(FakeProvider):
     """A provider behind such a connection."""
@@ -114,6 +150,11 @@ def stop_and_restore(
 ) -> tuple[FakeCloud, list[str], list[str]]:
     """Stop and restore with so many cuts in each; return the calls of both."""
     cloud, provider = cut_world(is_done=is_done, times=times)
+    return (cloud, *carried_out(folder, cloud, provider))
+
+
+def carried_out(folder: Path, cloud: FakeCloud, provider: CutProvider) -> tuple[list[str], list[str]]:
+    """Stop and restore; return the calls of both."""
     plan = plan_for(provider)
     cloud.calls.clear()
     histories: dict[int, StepHistory] = run(folder / "stop", plan, provider)  # type: ignore[assignment]  # what replay gives
@@ -127,7 +168,7 @@ def stop_and_restore(
     prior: dict[int, object] = {n: histories[of].prior for n, of in enumerate(undone)}
     restored: dict[int, StepHistory] = run(folder / "restore", restore, provider, prior)  # type: ignore[assignment]  # the same
     assert Verdict.CONTAINED is assess(restore, restored).verdict
-    return cloud, stopped, verbs(cloud)
+    return stopped, verbs(cloud)
 
 
 def test_a_change_that_was_made_and_not_answered_is_read_and_not_made_twice(tmp_path: Path) -> None:
@@ -156,3 +197,14 @@ def test_an_undo_that_is_cut_again_and_again_goes_on_for_as_long_as_it_has_time(
 
     assert ["observe"] * 9 + ["revert", "observe", "revert"] == restored
     assert {"bot": {"key": True, "old": False}} == cloud.users
+
+
+def test_an_undo_that_waits_for_what_is_on_its_way_reads_again_before_it_tries_again(tmp_path: Path) -> None:
+    """What it was told before would be the same for ever."""
+    cloud, _ = cut_world(is_done=True)
+    provider = CutProvider(cloud, None, {SPEC.name: LateKeys(DeactivateKeys(cloud))})
+
+    _, restored = carried_out(tmp_path, cloud, provider)
+
+    assert ["observe", "observe", "revert"] == restored[:3]
+    assert cloud.accepts("bot")

@@ -23,14 +23,16 @@ SETTLE_S = 10.0
 MOST_LOOKS = 12
 CALLS_S = 0.2
 """Virtual time of the few calls of one look and one change."""
+Turned = tuple[float, str, bool]
+"""When a key is switched, which one, and whether it works from then on."""
 
 
 @dataclass(slots=True)
 class Alarms:
-    """A virtual clock at whose set moments the agent undoes the stop, whether or not anybody looks."""
+    """A virtual clock at whose set moments the agent switches a key, whether or not anybody looks."""
 
     inner: VirtualClock
-    at_s: list[float]
+    turns: list[Turned]
     cloud: FakeCloud | None = field(default=None)
 
     def now(self) -> Instant:
@@ -44,16 +46,17 @@ class Alarms:
     def sleep(self, seconds: float) -> None:
         """Move time on, and stop at each moment on the way."""
         end_s = self.monotonic_s() + seconds
-        while self.cloud is not None and self.at_s and self.at_s[0] <= end_s:
-            self.inner.sleep(self.at_s.pop(0) - self.monotonic_s())
-            self.cloud.set_key("bot", "key", active=True)
+        while self.cloud is not None and self.turns and self.turns[0][0] <= end_s:
+            at_s, key, active = self.turns.pop(0)
+            self.inner.sleep(at_s - self.monotonic_s())
+            self.cloud.set_key("bot", key, active=active)
         self.inner.sleep(end_s - self.monotonic_s())
 
 
-def stop(undone_s: list[float]) -> tuple[FakeCloud, list[Record], Verdict]:
+def stop(turns: list[Turned], *, active: bool = True) -> tuple[FakeCloud, list[Record], Verdict]:
     """Stop one user; return the cloud, the journal, and the verdict."""
-    clock = Alarms(VirtualClock(NOON), list(undone_s))
-    clock.cloud = FakeCloud(clock, {"bot": {"key": True}})
+    clock = Alarms(VirtualClock(NOON), list(turns))
+    clock.cloud = FakeCloud(clock, {"bot": {"key": active}})
     provider = FakeProvider(clock.cloud)
     plan = plan_for(provider)
     step = replace(plan.steps[0], settle_ms=int(SETTLE_S * 1000), deadline_ms=60_000)
@@ -83,7 +86,7 @@ def test_what_is_undone_while_it_settles_is_closed_again_before_the_settle_time_
     undone_s: list[float],
 ) -> None:
     """It stays open no longer than it had been closed; proof waits one settle time from the last change."""
-    cloud, records, verdict = stop(undone_s)
+    cloud, records, verdict = stop([(at_s, "key", True) for at_s in undone_s])
 
     turns = turns_of(cloud)
     assert [False, *([True, False] * len(undone_s))] == [on for _, on in turns[1:]]
@@ -104,3 +107,11 @@ def test_a_state_that_nobody_undoes_is_read_ever_more_rarely() -> None:
     looks = sum(verb == "observe" for verb, _, _ in cloud.calls)
     assert SETTLE_S <= ended.monotonic_us / 1e6 - turns_of(cloud)[-1][0] < SETTLE_S + 1
     assert looks <= MOST_LOOKS
+
+
+def test_what_appears_switched_off_while_a_step_settles_does_not_come_back_switched_on() -> None:
+    """Who made it switches it on a moment later, so that the restore would start it."""
+    _, records, verdict = stop([(0.3, "late", False), (1.5, "late", True)], active=False)
+
+    assert Verdict.CONTAINED is verdict
+    assert {"key": {"active": False}, "late": {"active": False}} == dict(replay(records)[0].prior)

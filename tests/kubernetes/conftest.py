@@ -1,28 +1,45 @@
-"""What the whole stops in a cluster share: a control plane a file, a namespace a test."""
+"""What the whole stops in a cluster share: a control plane, and a namespace a test."""
 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
 from breakglass_kubernetes import kinds
 from breakglass_kubernetes.sandbox.process import Sandbox
-from providers.kubernetes.tests.rig_k8s import control_plane
+from providers.kubernetes.tests.planes_k8s import Planes, planes
 from tests.kubernetes.cluster_fleet import Cluster
 
 
+@pytest.fixture(scope="session")
+def every_plane() -> Iterator[Planes]:
+    """Keep the control planes that test files share until the end of the run."""
+    with planes() as kept:
+        yield kept
+
+
 @pytest.fixture(scope="module")
-def plane() -> Iterator[Sandbox]:
-    """Start a control plane for one test file."""
-    with control_plane() as sandbox:
+def plane(every_plane: Planes, request: pytest.FixtureRequest) -> Iterator[Sandbox]:
+    """Return the control plane of one test file: one of its own if the file sets PLANE to OWN."""
+    with every_plane.of(request.module) as sandbox:
         yield sandbox
 
 
 @pytest.fixture
-def cluster(plane: Sandbox) -> Cluster:
+def agents(plane: Sandbox) -> Callable[[], Cluster]:
+    """Return what makes a namespace for one more agent of a test, whose stops may run side by side."""
+
+    def another() -> Cluster:
+        made = Cluster(plane, f"rogue-{secrets.token_hex(3)}")
+        made.make(kinds.NAMESPACES, made.namespace, {})
+        return made
+
+    return another
+
+
+@pytest.fixture
+def cluster(agents: Callable[[], Cluster]) -> Cluster:
     """Return a namespace for the agent of one test."""
-    made = Cluster(plane, f"rogue-{secrets.token_hex(3)}")
-    made.make(kinds.NAMESPACES, made.namespace, {})
-    return made
+    return agents()

@@ -6,7 +6,7 @@ import json
 import socket
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from breakglass_kubernetes.sandbox.process import start
 from tests.hosts.executors import make_plan
 from tests.hosts.fleet import give, quick_fleet, quiet
 from tests.kubernetes.cluster_fleet import EXECUTOR, GROUP, USER, Cluster, cluster_fleet, said
+from tests.kubernetes.herd_k8s import side_by_side
 from tests.kubernetes.troubled_cluster import (
     UNCHANGED,
     Once,
@@ -33,39 +34,37 @@ from tests.kubernetes.troubled_cluster import (
     writes,
 )
 
-pytestmark = pytest.mark.timeout(150)
+
+@pytest.fixture
+def dead_ports() -> Iterator[tuple[int, int]]:
+    """Return a port where nobody listens, and one where somebody accepts and never answers."""
+    with socket.socket() as refuses, socket.socket() as silent:
+        for one in (refuses, silent):
+            one.bind(("127.0.0.1", 0))
+        silent.listen(64)
+        yield int(refuses.getsockname()[1]), int(silent.getsockname()[1])
 
 
-@pytest.fixture(params=["refuses", "is silent"])
-def dead_port(request: pytest.FixtureRequest) -> Iterator[int]:
-    """Return a port where nobody listens, or where somebody accepts and never answers."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        if request.param == "is silent":
-            listener.listen(64)
-        yield int(listener.getsockname()[1])
-
-
-def test_a_cluster_that_does_not_answer_is_not_planned_in_time_and_the_other_is_stopped(
-    cluster: Cluster, dead_port: int
+def test_clusters_that_do_not_answer_are_not_planned_in_time_and_the_other_is_stopped(
+    cluster: Cluster, dead_ports: tuple[int, int]
 ) -> None:
-    """It is named before anybody signs; what answers is contained, and the whole is unknown."""
+    """Each is named before anybody signs; what answers is contained, and the whole is unknown."""
     lay_out(cluster)
-    server = f"https://127.0.0.1:{dead_port}"
-    cluster.held["dead"] = cluster.plane.kubeconfig(USER, (GROUP,)).replace(
-        cluster.plane.server.encode(), server.encode()
-    )
+    good = cluster.plane.kubeconfig(USER, (GROUP,))
     cluster.make_executor()
+    dead = [f"https://127.0.0.1:{port}" for port in dead_ports]
+    for n, server in enumerate(dead):
+        cluster.held[f"dead-{n}"] = good.replace(cluster.plane.server.encode(), server.encode())
+    reaches = [cluster.reach(server=server, credential=f"dead-{n}") for n, server in enumerate(dead)]
     planned_s: list[float] = []
-    reaches = [cluster.reach(server=server, credential="dead"), cluster.reach()]
-    with quick_fleet(reaches, cluster.held) as ours:
+    with quick_fleet([*reaches, cluster.reach()], cluster.held) as ours:
         began_s = time.monotonic()
         plan, done = ours.stop(planned=lambda _: planned_s.append(time.monotonic() - began_s))
 
     assert 30 > planned_s[0]
-    assert [server] == [one.scope for one in plan.not_planned], plan.not_planned
+    assert sorted(dead) == sorted(one.scope for one in plan.not_planned), plan.not_planned
     assert (Verdict.UNKNOWN, 4) == (done.report.verdict, done.report.verdict.exit_code), said(done.report)
-    assert ["not_planned"] == [one.kind for one in done.report.open], said(done.report)
+    assert ["not_planned"] * 2 == [one.kind for one in done.report.open], said(done.report)
     assert 0 == running(cluster)
 
 
@@ -130,28 +129,37 @@ def test_a_certificate_that_ends_in_the_middle_is_asked_for_and_a_new_one_lets_t
     assert UNCHANGED == differences(before, cluster.listing())
 
 
-@pytest.mark.parametrize("then", ["nobody renews it", "its plug-in hangs"])
 def test_a_credential_that_ends_for_good_leaves_the_stop_unknown_within_its_time(
-    cluster: Cluster, tmp_path: Path, then: str
+    agents: Callable[[], Cluster], tmp_path: Path
 ) -> None:
-    """What could not be read is not claimed; the time of a step bounds it, whatever hangs."""
-    lay_out(cluster)
+    """What could not be read is not claimed; the time of a step bounds it, whatever hangs.
+
+    Two agents at once: nobody renews the one's certificate, and the plug-in of the other hangs.
+    """
+    both = {"nobody renews it": agents(), "its plug-in hangs": agents()}
+    for one in both.values():
+        lay_out(one)
+    side_by_side(both.items(), lambda item: _ends_for_good(item[1], tmp_path, item[0]))
+
+
+def _ends_for_good(cluster: Cluster, folder: Path, then: str) -> None:
     with cluster_fleet(cluster, step_s=5) as ours:
         short = cluster.plane.kubeconfig(USER, (GROUP,), valid_s=8)
         if "plug-in" in then:
-            short = _plugin(cluster, tmp_path / "plug-in", _HANGS_LATER, short=short)
+            short = _plugin(cluster, folder / "plug-in", _HANGS_LATER, short=short)
         give(ours, EXECUTOR, short)
         began_s = time.monotonic()
         _, done = ours.stop(planned=lambda _: time.sleep(max(0.0, began_s + 7.5 - time.monotonic())))
         passed_s = time.monotonic() - began_s
         rounds = [one for one in read_sealed(ours.incident.path).records if one.type == "step.intent"]
 
-    assert Verdict.CONTAINED is not done.report.verdict, said(done.report)
-    assert Verdict.UNKNOWN is step_of(done.report, "end_pods").verdict, said(done.report)
+    words = f"{then}: {said(done.report)}"
+    assert Verdict.CONTAINED is not done.report.verdict, words
+    assert Verdict.UNKNOWN is step_of(done.report, "end_pods").verdict, words
     again = [one.reason for one in done.report.open if one.kind == "not_looked_again"]
-    assert 1 == len(again), again
-    assert 100 > len(rounds), "a step that cannot read goes round and round"
-    assert 60 > passed_s
+    assert 1 == len(again), f"{then}: {again}"
+    assert 100 > len(rounds), f"{then}: a step that cannot read goes round and round"
+    assert 60 > passed_s, then
 
 
 @pytest.fixture

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import signal
 import time
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from typing import Any
-
-import pytest
 
 from breakglass.journal.reader import read_sealed
 from breakglass.journal.sealing import verify_folder
@@ -16,35 +16,53 @@ from breakglass_kubernetes import kinds
 from tests.hosts.executors import executors, make_plan
 from tests.hosts.fleet import Fleet
 from tests.kubernetes.cluster_fleet import Cluster, cluster_fleet, said
+from tests.kubernetes.herd_k8s import side_by_side
 from tests.kubernetes.troubled_cluster import UNCHANGED, differences, lay_out, running, wait_for
 
-pytestmark = pytest.mark.timeout(150)
 KILLED = -signal.SIGKILL
 
 
-@pytest.mark.parametrize(
-    "die",
-    [[["after", 16]], [["before", 30], ["after", 9]], [["after", 52]]],
-    ids=["when its steps have begun", "in the middle, and its successor too", "near its end"],
-)
-def test_a_killed_stop_is_resumed_to_the_same_end_and_put_back_as_it_was(
-    cluster: Cluster, die: list[list[object]]
+DEATHS: Mapping[str, list[list[object]]] = {
+    "when its steps have begun": [["after", 16]],
+    "in the middle, and its successor too": [["before", 30], ["after", 9]],
+    "near its end": [["after", 52]],
+}
+
+
+def test_killed_stops_are_resumed_to_the_same_end_and_put_back_as_it_was(
+    agents: Callable[[], Cluster],
 ) -> None:
-    """Contained, one whole journal, and the restore knows what there was before the first change."""
+    """Contained, one whole journal, and the restore knows what there was before the first change.
+
+    Three agents at once, whose executors die at other points; none of them disturbs another's.
+    """
+    with ExitStack() as kits:
+        fleets = {when: _laid_out(agents(), kits) for when in DEATHS}
+        listing = next(iter(fleets.values()))[0].listing
+        before = listing()
+        side_by_side(DEATHS.items(), lambda item: _killed(*fleets[item[0]], *item))
+        assert UNCHANGED == differences(before, listing())
+
+
+def _laid_out(cluster: Cluster, kits: ExitStack) -> tuple[Cluster, Fleet]:
     lay_out(cluster)
-    with cluster_fleet(cluster, step_s=40) as ours, executors(ours) as one:
-        before = cluster.listing()
+    return cluster, kits.enter_context(cluster_fleet(cluster, step_s=40))
+
+
+def _killed(cluster: Cluster, ours: Fleet, when: str, die: list[list[object]]) -> None:
+    """Kill a stop's executor, and its successors, until one comes to the end; put it back."""
+    with executors(ours) as one:
         make_plan(ours)
         killed = [one.stop(die=die[0]), *(one.resume(die=again) for again in die[1:])]
-        assert [KILLED] * len(die) == [each.code for each in killed], killed
+        assert [KILLED] * len(die) == [each.code for each in killed], f"{when}: {killed}"
         resumed = one.resume()
         report = _report(ours)
-        assert (0, "contained") == (resumed.code, report["verdict"]), f"{resumed.said} {report['open']}"
-        assert 0 == running(cluster)
-        assert [] == _complaints(ours)
+        said_of_it = f"{when}: {resumed.said} {report['open']}"
+        assert (0, "contained") == (resumed.code, report["verdict"]), said_of_it
+        assert 0 == running(cluster), when
+        assert [] == _complaints(ours), when
         _, back = ours.restore()
-    assert Verdict.CONTAINED is back.verdict, said(back)
-    assert UNCHANGED == differences(before, cluster.listing())
+    assert Verdict.CONTAINED is back.verdict, f"{when}: {said(back)}"
 
 
 def test_pods_that_were_removed_by_force_while_nobody_looked_are_never_proven(cluster: Cluster) -> None:

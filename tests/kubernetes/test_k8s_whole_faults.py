@@ -25,8 +25,6 @@ from tests.kubernetes.troubled_cluster import (
     wait_for,
 )
 
-pytestmark = pytest.mark.timeout(150)
-
 
 @pytest.mark.parametrize("how", ["it is silent", "it is restarted", "it is slow"])
 def test_an_api_server_that_comes_back_costs_time_and_nothing_else(cluster: Cluster, how: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -13,6 +13,7 @@ from breakglass_kubernetes import kinds
 from breakglass_kubernetes.kinds import Kind
 from breakglass_kubernetes.sandbox.api import ApiError
 from tests.kubernetes.cluster_fleet import GROUP, LABELS, Cluster, cluster_fleet, said, template
+from tests.kubernetes.herd_k8s import side_by_side
 from tests.kubernetes.troubled_cluster import (
     UNCHANGED,
     Once,
@@ -27,7 +28,6 @@ from tests.kubernetes.troubled_cluster import (
     wait_for,
 )
 
-pytestmark = pytest.mark.timeout(150)
 ROLLOUTS = Kind("argoproj.io", "v1alpha1", "rollouts", "Rollout")
 ADMIN = ("system:masters",)
 INSIDE = ("system:masters", GROUP)
@@ -36,7 +36,7 @@ INSIDE = ("system:masters", GROUP)
 
 @pytest.fixture(autouse=True)
 def _alone(cluster: Cluster) -> Iterator[None]:
-    """Leave no guard behind: all agents here have one name, and each would be refused by another's."""
+    """Leave no guard behind: a stop that is not put back leaves its own."""
     yield
     forget_guards(cluster)
 
@@ -54,36 +54,53 @@ def test_an_operator_that_puts_a_workload_back_is_held_by_the_guard(cluster: Clu
         assert 0 == running(cluster)
 
 
-@pytest.mark.parametrize("when", ["all the time", "after the proof"])
-def test_an_operator_that_no_guard_holds_is_seen_and_named(cluster: Cluster, when: str) -> None:
-    """What it puts back is open in the report, also where that was proven before: never contained."""
-    lay_out(cluster)
-    with cluster_fleet(cluster, step_s=12) as ours:
-        if when == "all the time":
-            with again_and_again(lambda: _put_back(cluster, INSIDE), every_s=0.3) as often:
-                _, done = ours.stop()
-            assert often[0] > 3
-        else:
-            back = Once(lambda: _put_back(cluster, INSIDE), action="end_pods", stage="proven")
-            _, done = ours.stop(observer=back.saw, planned=back.planned)
-            back.end()
-    up = running(cluster)
+def test_an_operator_that_no_guard_holds_is_seen_and_named(agents: Callable[[], Cluster]) -> None:
+    """What it puts back is open in the report, also where that was proven before: never contained.
+
+    Two agents at once: to the one it happens all the time, to the other once, after the proof.
+    """
+    both = {_all_the_time: agents(), _after_the_proof: agents()}
+    for one in both.values():
+        lay_out(one)
+    side_by_side(both.items(), lambda item: item[0](item[1]))
+
+
+def _all_the_time(cluster: Cluster) -> None:
+    with (
+        cluster_fleet(cluster, step_s=12) as ours,
+        again_and_again(lambda: _put_back(cluster, INSIDE), every_s=0.3) as often,
+    ):
+        _, done = ours.stop()
+    assert often[0] > 3
     open_ = " ".join(f"{one.name} {one.reason}" for one in done.report.open)
-    if when == "after the proof":
-        # Whoever puts it back once may be beaten by the last look; whoever is not must be seen.
-        assert (Verdict.CONTAINED is done.report.verdict) == (up == 0), said(done.report)
-        return
     assert Verdict.CONTAINED is not done.report.verdict, said(done.report)
     assert f"deployments.apps/{cluster.namespace}/rogue" in open_, open_
 
 
-@pytest.mark.parametrize("when", ["before", "in the middle"])
-def test_a_namespace_that_is_being_deleted_is_stopped_as_far_as_it_is_there(
-    cluster: Cluster, when: str
-) -> None:
-    """What is gone is contained; a restore says that it cannot bring it back, and never fails."""
-    lay_out(cluster)
+def _after_the_proof(cluster: Cluster) -> None:
+    with cluster_fleet(cluster, step_s=12) as ours:
+        back = Once(lambda: _put_back(cluster, INSIDE), action="end_pods", stage="proven")
+        _, done = ours.stop(observer=back.saw, planned=back.planned)
+        back.end()
+    # Whoever puts it back once may be beaten by the last look; whoever is not must be seen.
+    up = running(cluster)
+    assert (Verdict.CONTAINED is done.report.verdict) == (up == 0), said(done.report)
 
+
+def test_a_namespace_that_is_being_deleted_is_stopped_as_far_as_it_is_there(
+    agents: Callable[[], Cluster],
+) -> None:
+    """What is gone is contained; a restore says that it cannot bring it back, and never fails.
+
+    Two agents at once: the one's namespace goes before its stop, the other's in the middle of it.
+    """
+    both = {"before": agents(), "in the middle": agents()}
+    for one in both.values():
+        lay_out(one)
+    side_by_side(both.items(), lambda item: _goes(item[1], item[0]))
+
+
+def _goes(cluster: Cluster, when: str) -> None:
     def delete() -> None:
         cluster.plane.call("DELETE", kinds.NAMESPACES.path("", cluster.namespace))
 
@@ -96,15 +113,17 @@ def test_a_namespace_that_is_being_deleted_is_stopped_as_far_as_it_is_there(
                 delete()
 
         _, done = ours.stop(observer=gone.saw if when != "before" else (lambda _event: None), planned=planned)
-        assert "bug in the provider" not in said(done.report)
+        words = f"{when}: {said(done.report)}"
+        assert "bug in the provider" not in words
         # Whoever named the namespace may have meant another one: that is for a person to say.
-        assert {"not_looked_again"} >= {one.kind for one in done.report.open}, said(done.report)
-        assert Verdict.CONTAINED is step_of(done.report, "end_pods").verdict, said(done.report)
+        assert {"not_looked_again"} >= {one.kind for one in done.report.open}, words
+        assert Verdict.CONTAINED is step_of(done.report, "end_pods").verdict, words
         wait_for(lambda: _is_gone(cluster), "the namespace is gone", within_s=40)
         _, back = ours.restore()
-    assert "bug in the provider" not in said(back), said(back)
-    assert Verdict.CONTAINED is not back.verdict, said(back)
-    assert any("changed since the stop" in one.reason for one in back.steps), said(back)
+    words = f"{when}: {said(back)}"
+    assert "bug in the provider" not in words, words
+    assert Verdict.CONTAINED is not back.verdict, words
+    assert any("changed since the stop" in one.reason for one in back.steps), words
 
 
 def test_a_kind_that_vanishes_in_the_middle_took_its_objects_with_it(cluster: Cluster) -> None:

@@ -12,8 +12,6 @@ from breakglass_kubernetes import kinds
 from tests.kubernetes.cluster_fleet import USER, Cluster, cluster_fleet, said
 from tests.kubernetes.troubled_cluster import forget_executor, forget_guards, lay_out, running, step_of
 
-pytestmark = pytest.mark.timeout(150)
-
 
 @pytest.fixture(autouse=True)
 def _alone(cluster: Cluster) -> Iterator[None]:

@@ -16,7 +16,7 @@ from breakglass.incident.folder import IncidentFolder
 from breakglass.incident.sealed import FolderSealed
 from breakglass.model.resource import AgentRef, Reach, Resource, State
 from breakglass.provider import Action, Connection, Proposal, Reversal
-from breakglass_aws.connect import AwsProvider
+from breakglass_aws.connect import AwsProvider, warm
 from breakglass_aws.sandbox.process import ACCOUNT, REGION, Sandbox
 
 EXECUTOR = "executor"
@@ -90,7 +90,7 @@ class Rig:
             sealed=FolderSealed(incident),
             credentials=self.secrets,
         )
-        provider = AwsProvider(connection)
+        provider = warm(connection)()
         self.opened.append(provider)
         return provider
 

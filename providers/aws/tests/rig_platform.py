@@ -12,7 +12,7 @@ from typing import Any
 from breakglass_aws.sandbox.process import ACCOUNT, REGION
 from providers.aws.tests.rig_aws import Rig
 
-PATIENCE_S = 10.0
+PATIENCE_S = 45.0
 
 
 def until(happened: Callable[[], object], what: str) -> None:

@@ -146,7 +146,7 @@ def test_orders_that_make_no_sense_are_refused(rig: Rig) -> None:
 def test_the_sandbox_ends_when_its_input_ends() -> None:
     """Whoever started it and died takes it along."""
     running = start()
-    process = running._process  # noqa: SLF001 - the test is about the process itself
+    process = running.program.process
     assert process.stdin is not None
 
     process.stdin.close()

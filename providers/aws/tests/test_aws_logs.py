@@ -15,7 +15,7 @@ from breakglass.model.resource import State
 from breakglass.provider import Outcome
 from breakglass_aws.actions.log_groups import SPEC
 from breakglass_aws.connect import AwsProvider
-from breakglass_aws.redact import Redactor
+from breakglass_aws.redact import redactor as redactor_of
 from breakglass_aws.sandbox.process import REGION
 from providers.aws.tests.rig_aws import Rig, close, proposal, undo
 
@@ -219,7 +219,7 @@ def test_a_message_that_looks_like_a_tag_is_only_text(rig: Rig) -> None:
 
 def test_a_redactor_keeps_equal_secrets_equal() -> None:
     """Two places with the same secret can be told to be the same, and none can be guessed."""
-    redactor = Redactor(b"k" * 32)
+    redactor = redactor_of(b"k" * 32)
     one, two = redactor.text("password=abcdef"), redactor.text("token: abcdef")
 
     assert one.split(":")[-1] == two.split(":")[-1]
@@ -229,7 +229,7 @@ def test_a_redactor_keeps_equal_secrets_equal() -> None:
 
 def test_no_variable_that_a_program_starts_with_is_kept() -> None:
     """CloudTrail tells whole task definitions and stages, and names say little of what is secret."""
-    redactor = Redactor(b"k" * 32)
+    redactor = redactor_of(b"k" * 32)
     told = {
         "environment": {"variables": {"OPENAI": "hunter-1", "name": "hunter-2", "key": "hunter-3"}},
         "containerDefinitions": [

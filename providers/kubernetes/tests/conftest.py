@@ -1,4 +1,4 @@
-"""What the tests of the Kubernetes provider share: one control plane a test file."""
+"""What the tests of the Kubernetes provider share: a control plane, and a namespace a test."""
 
 from __future__ import annotations
 
@@ -8,13 +8,21 @@ from pathlib import Path
 import pytest
 
 from breakglass_kubernetes.sandbox.process import Sandbox
-from providers.kubernetes.tests.rig_k8s import Rig, control_plane
+from providers.kubernetes.tests.planes_k8s import Planes, planes
+from providers.kubernetes.tests.rig_k8s import Rig
+
+
+@pytest.fixture(scope="session")
+def every_plane() -> Iterator[Planes]:
+    """Keep the control planes that test files share until the end of the run."""
+    with planes() as kept:
+        yield kept
 
 
 @pytest.fixture(scope="module")
-def plane() -> Iterator[Sandbox]:
-    """Start a control plane for one test file."""
-    with control_plane() as sandbox:
+def plane(every_plane: Planes, request: pytest.FixtureRequest) -> Iterator[Sandbox]:
+    """Return the control plane of one test file: one of its own if the file sets PLANE to OWN."""
+    with every_plane.of(request.module) as sandbox:
         yield sandbox
 
 

@@ -15,7 +15,7 @@ from breakglass.incident.folder import IncidentFolder
 from breakglass.incident.sealed import FolderSealed
 from breakglass.model.resource import AgentRef, Reach
 from breakglass.provider import Connection
-from breakglass_kubernetes.connect import KubernetesProvider
+from breakglass_kubernetes.connect import KubernetesProvider, warm
 from breakglass_kubernetes.kinds import NAMESPACES
 from breakglass_kubernetes.sandbox.process import Sandbox
 from providers.kubernetes.tests.rig_k8s import Secrets
@@ -49,7 +49,7 @@ def connect(
         sealed=FolderSealed(incident),
         credentials=Secrets(),
     )
-    return KubernetesProvider(connection)
+    return warm(connection)()
 
 
 def changed(data: bytes, **user: object) -> bytes:

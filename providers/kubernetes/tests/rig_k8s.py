@@ -18,7 +18,7 @@ from breakglass.incident.sealed import FolderSealed
 from breakglass.model.action import Judgement
 from breakglass.model.resource import AgentRef, Reach, Resource, State
 from breakglass.provider import Action, Connection, Proposal, Reversal
-from breakglass_kubernetes.connect import KubernetesProvider
+from breakglass_kubernetes.connect import KubernetesProvider, warm
 from breakglass_kubernetes.kinds import DEPLOYMENTS, PODS, Kind
 from breakglass_kubernetes.sandbox.process import Sandbox, start
 from tests.backends import need
@@ -136,7 +136,7 @@ class Rig:
             sealed=FolderSealed(incident),
             credentials=self.secrets,
         )
-        made = KubernetesProvider(connection)
+        made = warm(connection)()
         self.opened.append(made)
         return made
 

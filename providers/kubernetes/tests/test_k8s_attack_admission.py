@@ -70,7 +70,7 @@ def scaled(rig: Rig, replicas: int) -> int:
         return -1
 
 
-def until(done: Callable[[], bool], seconds: float = 15) -> None:
+def until(done: Callable[[], bool], seconds: float = 45) -> None:
     """Wait until the API server has read its policies."""
     end_s = time.monotonic() + seconds
     while not done():

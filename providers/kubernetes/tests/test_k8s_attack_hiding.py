@@ -54,7 +54,7 @@ def bare_of_marks(rig: Rig, kind: Kind, name: str) -> None:
 
 def until_there(rig: Rig, kind: Kind, count: int) -> list[dict[str, Any]]:
     """Return the objects of a kind once there are so many."""
-    for _ in range(200):
+    for _ in range(600):
         found: list[dict[str, Any]] = rig.plane.call("GET", kind.path(rig.namespace))["items"]
         if len(found) >= count and all(one.get("spec", {}).get("nodeName", "-") for one in found):
             return found

@@ -12,8 +12,10 @@ from typing import Any
 from breakglass_kubernetes.kinds import CUSTOM_RESOURCES, Kind
 from breakglass_kubernetes.patience import AGAIN_S, FIRST_S, MOST, Patience
 from breakglass_kubernetes.sandbox.api import ApiError
+from providers.kubernetes.tests.planes_k8s import OWN
 from providers.kubernetes.tests.rig_k8s import Rig
 
+PLANE = OWN  # its conversions never answer
 SILENT = (
     Kind("argoproj.io", "v1alpha1", "rollouts", "Rollout"),
     Kind("argoproj.io", "v1alpha1", "sensors", "Sensor"),

@@ -16,8 +16,10 @@ from breakglass_kubernetes.actions.argocd_apps import APPLICATIONS
 from breakglass_kubernetes.cluster import APPLY
 from breakglass_kubernetes.kinds import DEPLOYMENTS, Kind
 from breakglass_kubernetes.sandbox.process import ApiError, Sandbox
+from providers.kubernetes.tests.planes_k8s import CUSTOM
 from providers.kubernetes.tests.rig_k8s import Rig, close, proposal, template, undo
 
+PLANE = CUSTOM
 KUSTOMIZATIONS = Kind("kustomize.toolkit.fluxcd.io", "v1", "kustomizations", "Kustomization")
 HELM_RELEASES = Kind("helm.toolkit.fluxcd.io", "v2", "helmreleases", "HelmRelease")
 MERGE = "application/merge-patch+json"

@@ -17,9 +17,11 @@ from breakglass_kubernetes.actions.calico_policies import CALICO_POLICIES, words
 from breakglass_kubernetes.actions.cilium_policies import CILIUM_POLICIES
 from breakglass_kubernetes.kinds import CUSTOM_RESOURCES, DAEMON_SETS
 from breakglass_kubernetes.sandbox.process import ApiError, Sandbox
+from providers.kubernetes.tests.planes_k8s import OWN
 from providers.kubernetes.tests.rig_egress import DENY, NARROW, step
 from providers.kubernetes.tests.rig_k8s import Rig, close, proposal, template, undo
 
+PLANE = OWN  # it seems to have network plug-ins
 CILIUM = "kubernetes.cilium.deny_egress"
 CALICO = "kubernetes.calico.deny_egress"
 ADMIN = "adminnetworkpolicies.policy.networking.k8s.io"

@@ -16,8 +16,10 @@ from breakglass.model.resource import State
 from breakglass_kubernetes.audit import Limits, Tally, Wanted, parse, read
 from breakglass_kubernetes.kinds import SERVICE_ACCOUNTS
 from breakglass_kubernetes.sandbox.process import ApiError, Sandbox
+from providers.kubernetes.tests.planes_k8s import OWN
 from providers.kubernetes.tests.rig_k8s import Rig, close, proposal
 
+PLANE = OWN  # its whole audit log is read
 BOT = "system:serviceaccount:ns:bot"
 WANTED = Wanted(users=frozenset({BOT}))
 ACTION = "kubernetes.audit.collect"

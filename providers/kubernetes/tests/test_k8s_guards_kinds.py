@@ -23,9 +23,11 @@ from breakglass_kubernetes.kinds import (
     Kind,
 )
 from breakglass_kubernetes.sandbox.process import Sandbox
+from providers.kubernetes.tests.planes_k8s import CUSTOM
 from providers.kubernetes.tests.rig_k8s import Rig, proposal, template
 from providers.kubernetes.tests.test_k8s_guards import guarded, patched, refused, scaled, wait_until
 
+PLANE = CUSTOM
 ROLLOUTS = Kind("argoproj.io", "v1alpha1", "rollouts", "Rollout")
 
 

@@ -181,7 +181,7 @@ def _request(rig: Rig, user: str, organisation: str) -> None:
     approved = {"type": "Approved", "status": "True", "reason": "test"}
     whole["status"] = {"conditions": [approved]}
     rig.plane.call("PUT", f"{path}/{user}/approval", whole)
-    for _ in range(100):
+    for _ in range(600):
         if rig.plane.call("GET", f"{path}/{user}")["status"].get("certificate"):
             return
         time.sleep(0.1)

@@ -6,10 +6,14 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import pytest
+
+from breakglass.errors import ProviderError, Transient
 from breakglass.model.action import Grade, Verdict
 from breakglass.model.resource import State
 from breakglass.provider import Outcome
 from breakglass_kubernetes.actions import bindings
+from breakglass_kubernetes.cluster import APPLY, JSON_PATCH
 from breakglass_kubernetes.kinds import (
     CLUSTER_ROLE_BINDINGS,
     CLUSTER_ROLES,
@@ -18,6 +22,7 @@ from breakglass_kubernetes.kinds import (
     SERVICE_ACCOUNTS,
     Kind,
 )
+from breakglass_kubernetes.sandbox.process import ApiError
 from providers.kubernetes.tests.rig_k8s import Rig, close, proposal, undo
 
 ACTION = bindings.SPEC.name
@@ -172,25 +177,68 @@ def test_bindings_made_between_the_rounds_are_taken_too_also_of_a_second_account
     assert Verdict.CONTAINED is action.judge(step.target, last).verdict
 
 
-def test_a_binding_that_changed_meanwhile_is_refused_and_read_again(rig: Rig) -> None:
-    """A stale observation never overwrites what somebody wrote since."""
+def test_a_binding_whose_subjects_moved_meanwhile_is_refused_and_read_again(rig: Rig) -> None:
+    """A stale observation takes out nobody else; the engine does not try the same change again."""
     bot = account(rig, "bot")
     made = bind(rig, "bot", [bot])
     provider = rig.provider(service_accounts=[f"{rig.namespace}/bot"])
     step = proposal(provider, ACTION)
     action = provider.actions[ACTION]
     stale = action.observe(step.target)
-    rig.plane.call("PUT", ROLE_BINDINGS.path(rig.namespace, "bot"), {**made, "subjects": [bot, STRANGER]})
+    rig.plane.call("PUT", ROLE_BINDINGS.path(rig.namespace, "bot"), {**made, "subjects": [STRANGER, bot]})
 
-    refused = ""
-    try:
+    with pytest.raises(ProviderError, match="changed by somebody else") as refused:
         action.apply(step.target, stale, "1")
-    except Exception as error:  # noqa: BLE001 - what it says is the point
-        refused = str(error)
     close(action, step.target)
 
-    assert "changed by somebody else" in refused
+    assert not isinstance(refused.value, Transient)
     assert [STRANGER] == rig.get(ROLE_BINDINGS, "bot")["subjects"]
+
+
+@pytest.mark.parametrize("others", [[], [STRANGER]], ids=["alone", "with a stranger"])
+def test_who_changes_a_binding_all_the_time_does_not_win_the_race_for_its_version(
+    rig: Rig, others: list[dict[str, str]]
+) -> None:
+    """Only the agent's subjects are compared then; a deployer conflicts all the same until the restore."""
+    bot, late = account(rig, "bot"), {**STRANGER, "name": "late"}
+    path = ROLE_BINDINGS.path(rig.namespace, "bot")
+    manifest = {
+        "apiVersion": f"{RBAC}/v1",
+        "kind": "RoleBinding",
+        "metadata": {"name": "bot"},
+        "roleRef": {"apiGroup": RBAC, "kind": "ClusterRole", "name": "view"},
+        "subjects": [bot, *others],
+    }
+
+    def deploy() -> int:
+        try:
+            rig.plane.call("PATCH", path, manifest, content_type=APPLY, query={"fieldManager": "deployer"})
+        except ApiError as error:
+            return error.status
+        return 200
+
+    assert 200 == deploy()
+    before = rig.get(ROLE_BINDINGS, "bot")
+    provider = rig.provider(service_accounts=[f"{rig.namespace}/bot"])
+    step = proposal(provider, ACTION)
+    action = provider.actions[ACTION]
+    stale = action.observe(step.target)
+    beat = [{"op": "add", "path": "/metadata/annotations", "value": {"beat": "1"}}]
+    more = [{"op": "add", "path": "/subjects/-", "value": late}] if others else []
+    rig.plane.call("PATCH", path, [*beat, *more], content_type=JSON_PATCH)
+
+    action.apply(step.target, stale, "1")
+    cut, during = rig.get(ROLE_BINDINGS, "bot").get("subjects", []), deploy()
+    if others:
+        rig.plane.call("PATCH", path, [{"op": "remove", "path": "/subjects/1"}], content_type=JSON_PATCH)
+    undo(action, step.target, stale.objects)
+    back = rig.get(ROLE_BINDINGS, "bot")
+
+    assert ([*others, late] if others else []) == cut
+    assert 409 == during
+    assert before["subjects"] == back["subjects"]
+    assert '"breakglass' not in json.dumps(back["metadata"]["managedFields"])
+    assert 200 == deploy()
 
 
 def test_what_somebody_changed_since_the_stop_is_left_alone(rig: Rig) -> None:

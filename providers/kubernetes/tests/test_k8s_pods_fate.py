@@ -12,8 +12,10 @@ from breakglass_kubernetes.actions.pod_doors import doors
 from breakglass_kubernetes.actions.pod_fate import Fate, confirmed, fate_of, last_words
 from breakglass_kubernetes.kinds import PODS
 from breakglass_kubernetes.ownership import Thing
+from providers.kubernetes.tests.planes_k8s import OWN
 from providers.kubernetes.tests.rig_k8s import Rig, proposal
 
+PLANE = OWN  # it restarts the API server, and nodes go
 ACTION = "kubernetes.pods.end_pods"
 READY = {"n": True}
 

@@ -12,8 +12,10 @@ from breakglass_kubernetes.actions import keda_pause
 from breakglass_kubernetes.custom import custom_kinds
 from breakglass_kubernetes.kinds import CUSTOM_RESOURCES, Kind
 from breakglass_kubernetes.objects import managers_of
+from providers.kubernetes.tests.planes_k8s import CUSTOM
 from providers.kubernetes.tests.rig_k8s import Rig, close, proposal, template, undo
 
+PLANE = CUSTOM
 OBJECTS = Kind("keda.sh", "v1alpha1", "scaledobjects", "ScaledObject")
 SCALED_JOBS = Kind("keda.sh", "v1alpha1", "scaledjobs", "ScaledJob")
 REPLICAS, PAUSED = "autoscaling.keda.sh/paused-replicas", "autoscaling.keda.sh/paused"

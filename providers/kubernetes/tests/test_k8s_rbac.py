@@ -30,8 +30,10 @@ from breakglass_kubernetes.kinds import (
 from breakglass_kubernetes.permissions import Right
 from breakglass_kubernetes.sandbox.install import install
 from providers.kubernetes.tests.least_k8s import RBAC, least
+from providers.kubernetes.tests.planes_k8s import OWN
 from providers.kubernetes.tests.rig_k8s import Rig, template
 
+PLANE = OWN  # all kinds of all projects are served in it
 ADMISSION = re.compile("ValidatingAdmissionPolicy|exceeded quota")
 
 

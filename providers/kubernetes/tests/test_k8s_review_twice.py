@@ -6,8 +6,6 @@ import json
 import time
 from typing import Any
 
-import pytest
-
 from breakglass.canon import Json
 from breakglass.errors import Transient
 from breakglass.model.resource import State
@@ -51,7 +49,6 @@ OF_THE_SERVER = ("uid", "resourceVersion", "creationTimestamp", "generation", "m
 COUNTED_ON = "deprecated.daemonset.template.generation"
 
 
-@pytest.mark.timeout(180)
 def test_what_all_steps_changed_is_put_back_with_its_owners_and_a_second_time_nothing_is(rig: Rig) -> None:
     """By an executor that remembers nothing; nothing is left ours, nothing is revived that was off."""
     make_everything(rig)

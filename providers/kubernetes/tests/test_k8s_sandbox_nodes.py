@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 
 from breakglass_kubernetes.sandbox.process import ApiError, Sandbox
+from providers.kubernetes.tests.planes_k8s import OWN
 
+PLANE = OWN  # its nodes are parted
 NODE = "edge-1"
 PODS = "/api/v1/namespaces/default/pods"
 

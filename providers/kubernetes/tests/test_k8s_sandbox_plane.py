@@ -15,7 +15,9 @@ import pytest
 from breakglass.errors import ProviderError, UsageError
 from breakglass_kubernetes.sandbox.install import projects
 from breakglass_kubernetes.sandbox.process import ApiError, Sandbox
+from providers.kubernetes.tests.planes_k8s import OWN
 
+PLANE = OWN  # it restarts and stops the API server
 NAMESPACES = "/api/v1/namespaces"
 
 

@@ -141,7 +141,6 @@ def test_one_that_is_gone_is_contained_and_has_drifted_at_the_restore(rig: Rig) 
     assert [Outcome.DRIFTED] == [*action.revert(step.target, State(prior), now).objects.values()]
 
 
-@pytest.mark.timeout(120)  # it waits for the next minute of the real clock
 def test_a_cron_job_of_every_minute_starts_nothing_while_stopped_and_one_job_at_the_restore(rig: Rig) -> None:
     """Over a minute boundary the real controller starts no Job; the last missed run starts at the restore.
 

@@ -19,8 +19,10 @@ from breakglass_kubernetes.destinations import SERVICES, Destinations
 from breakglass_kubernetes.kinds import API_SERVICES, CUSTOM_RESOURCES, Kind
 from breakglass_kubernetes.objects import managers_of
 from breakglass_kubernetes.sandbox.process import ApiError
+from providers.kubernetes.tests.planes_k8s import CUSTOM
 from providers.kubernetes.tests.rig_k8s import AGENT, Rig, close, proposal, undo
 
+PLANE = CUSTOM
 TRIGGERS = Kind("eventing.knative.dev", "v1", "triggers", "Trigger")
 PINGS = Kind("sources.knative.dev", "v1", "pingsources", "PingSource")
 KNATIVE_SERVICES = Kind("serving.knative.dev", "v1", "services", "Service")

@@ -35,7 +35,7 @@ def arm(rig: Rig, kind: Kind, *entries: dict[str, Any]) -> dict[str, Any]:
 
 def wait_until_refused(rig: Rig) -> None:
     """Wait until the API server asks the webhook."""
-    path, until = DEPLOYMENTS.path(rig.namespace, "bot"), time.monotonic() + 10
+    path, until = DEPLOYMENTS.path(rig.namespace, "bot"), time.monotonic() + 30
     while time.monotonic() < until:
         try:
             change = {"metadata": {"annotations": {"example.com/n": str(time.monotonic())}}}

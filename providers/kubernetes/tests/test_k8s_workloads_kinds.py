@@ -15,8 +15,10 @@ from breakglass_kubernetes.cluster import MERGE
 from breakglass_kubernetes.kinds import CUSTOM_RESOURCES, DAEMON_SETS, JOBS, Kind
 from breakglass_kubernetes.objects import managers_of
 from breakglass_kubernetes.scope import Scope, target
+from providers.kubernetes.tests.planes_k8s import CUSTOM
 from providers.kubernetes.tests.rig_k8s import AGENT, SELECTOR, Rig, close, proposal, template, undo
 
+PLANE = CUSTOM
 BOT = {"app": "bot"}
 DAEMONS = "kubernetes.apps.evict_daemons"
 SUSPEND = "kubernetes.batch.suspend_jobs"
@@ -39,7 +41,7 @@ def pods(rig: Rig) -> int:
 
 def until_pods(rig: Rig) -> None:
     """Wait until controllers have made any."""
-    for _ in range(100):
+    for _ in range(600):
         if pods(rig):
             return
         SystemClock().sleep(0.05)

@@ -17,8 +17,8 @@ from breakglass_aws.settings import complaints
 __all__ = ["CARD"]
 
 
-def _connect(connection: Connection) -> Provider:
-    """Connect to one account and region as the executor.
+def _warm(connection: Connection) -> Callable[[], Provider]:
+    """Make ready to connect to one account and region as the executor; see `breakglass_aws.connect.warm`.
 
     Raises:
         UsageError: the entry is wrong.
@@ -27,9 +27,9 @@ def _connect(connection: Connection) -> Provider:
     """
     if wrong := complaints(connection.reach.settings):
         raise UsageError(wrong[0], where=connection.reach.where)
-    from breakglass_aws.connect import AwsProvider
+    from breakglass_aws.connect import warm
 
-    return AwsProvider(connection)
+    return warm(connection)
 
 
 def _cloud(folder: Path, *, say: Callable[[str], None]) -> AgentCloud:
@@ -53,7 +53,8 @@ CARD = Card(
     capabilities=tuple(dict.fromkeys(spec.capability for spec in parts.SPECS)),
     settings=SETTINGS,
     specs=parts.SPECS,
-    connect=_connect,
+    connect=lambda connection: _warm(connection)(),
+    warm=_warm,
     check=lambda reach: complaints(reach.settings),
     requires=("boto3",),
     extra="aws",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from breakglass.errors import UsageError
 from breakglass.model.plan import Step
@@ -16,23 +16,31 @@ from breakglass_aws.preflight import preflight
 from breakglass_aws.settings import AwsSettings
 
 
+def warm(connection: Connection) -> Callable[[], AwsProvider]:
+    """Find the keys and make the clients; what it returns looks whose account it is.
+
+    Finding keys may take calls of its own, made in turn: STS for a role that is assumed (`as`), a profile's
+    source. Each gives up after two attempts.
+
+    Raises:
+        UsageError: a sandbox stands in a real plan.
+        Denied: there are no credentials; from the second half also: they belong to another account.
+        Unreachable: from the second half: nobody answers.
+    """
+    settings = AwsSettings.of(connection.reach.settings)
+    if settings.text("endpoint") and not connection.drill:
+        raise UsageError("endpoint is for a drill only", where=connection.reach.where)
+    account = Account(settings, connection, Executor(settings, connection))
+    account.warm(parts.SERVICES)
+    return lambda: AwsProvider(account, account.check_caller())
+
+
 class AwsProvider:
     """One account and region, connected."""
 
-    def __init__(self, connection: Connection) -> None:
-        """Find the keys, make the clients, and look whose account it is; on the main thread.
-
-        Raises:
-            UsageError: a sandbox stands in a real plan.
-            Denied: there are no credentials, or they belong to another account.
-            Unreachable: nobody answers.
-        """
-        settings = AwsSettings.of(connection.reach.settings)
-        if settings.text("endpoint") and not connection.drill:
-            raise UsageError("endpoint is for a drill only", where=connection.reach.where)
-        self._account = Account(settings, connection, Executor(settings, connection))
-        self._account.warm(parts.SERVICES)
-        self._caller = self._account.check_caller()
+    def __init__(self, account: Account, caller: str) -> None:
+        """Act in an account that was looked at, as this ARN."""
+        self._account, self._caller = account, caller
         actions = (make(self._account) for make in parts.ACTION_CLASSES)
         self._actions: Mapping[str, Action] = {action.spec.name: action for action in actions}
 

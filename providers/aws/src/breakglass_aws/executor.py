@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import threading
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any, Protocol
 
 from breakglass.clock import Clock
@@ -277,7 +278,17 @@ def _plain_session(profile: str) -> Any:  # noqa: ANN401 - botocore has no types
     session = botocore.session.Session(profile=profile or None)
     session.set_config_variable("metadata_service_timeout", 1)
     session.set_config_variable("metadata_service_num_attempts", 1)
+    # Where a profile's data_path is wrong, botocore shall say so when it looks there, as it always does.
+    session.lazy_register_component("data_loader", lambda: _models(session.get_config_variable("data_path")))
     return session
+
+
+@cache
+def _models(data_path: str | None) -> Any:  # noqa: ANN401 - botocore has no types
+    """Return the one loader of botocore's service models for all sessions: to parse them takes a second."""
+    from botocore.loaders import create_loader
+
+    return create_loader(data_path)
 
 
 __all__ = ["Calling", "CredentialsExpired", "Executor", "Keys", "client_config", "keys_session"]

@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from breakglass.errors import Gone, ProviderError, Throttled, Transient
+from breakglass.provider.redacting import Redactor
 from breakglass_aws.account import Account
-from breakglass_aws.redact import Redactor
 from breakglass_aws.refusals import CredentialsExpired, code_of
 
 PAGE = 10_000

@@ -5,12 +5,11 @@ A call waits here for its turn; which step may begin a call is the engine's deci
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from breakglass.clock import Clock
 from breakglass.provider import Budget
+from breakglass.provider.pacing import Buckets
 from breakglass_aws.refusals import is_write
 
 CALLS: Mapping[str, Budget] = {
@@ -42,21 +41,6 @@ BUDGETS: Mapping[str, Budget] = {
 }
 """Steps' calls (observe, apply ...) a second: each makes one to four API calls. IAM's: a look is two reads, a
 change one write, so that neither 40 reads nor 12 writes a second are passed."""
-SLOWER = 0.7
-FASTER_A_S = 1.03
-SLOWEST = 0.1
-"""Where a service throttles below its documented rate, which others of the account use up too, the rate falls
-to what it takes, and grows back slowly: a retry that is refused again helps nobody (additive increase and
-multiplicative decrease, RFC 5681 3.1, in spirit)."""
-
-
-@dataclass(slots=True)
-class _Bucket:
-    tokens: float
-    at_s: float
-    share: float = 1.0
-    """Of the documented rate."""
-    slowed_s: float = float("-inf")
 
 
 class Pace:
@@ -64,48 +48,16 @@ class Pace:
 
     def __init__(self, clock: Clock, rates: Mapping[str, Budget] = CALLS) -> None:
         """Start with full buckets."""
-        self._clock = clock
-        self._rates = rates
-        self._gate = threading.Lock()
-        self._buckets: dict[str, _Bucket] = {}
+        self._buckets = Buckets(clock, rates)
 
     def wait(self, service: str, operation: str) -> None:
         """Wait for this call's turn; an operation with a rate of its own draws from that alone."""
-        delay_s = self._take(self._name(service, operation))
-        if delay_s > 0:
-            self._clock.sleep(delay_s)
+        self._buckets.wait(self._name(service, operation))
+
+    def throttled(self, service: str, operation: str) -> None:
+        """Slow down: the service refused a call that its documented rate allows."""
+        self._buckets.throttled(self._name(service, operation))
 
     def _name(self, service: str, operation: str) -> str:
         own = f"{service}:{operation}"
-        return own if own in self._rates else f"{service}:{'write' if is_write(operation) else 'read'}"
-
-    def throttled(self, service: str, operation: str) -> None:
-        """Slow down: the service refused a call that its documented rate allows; at most once a second."""
-        name = self._name(service, operation)
-        rate = self._rates.get(name)
-        if rate is None:
-            return
-        with self._gate:
-            now_s = self._clock.monotonic_s()
-            bucket = self._filled(name, rate, now_s)
-            bucket.tokens = min(bucket.tokens, 0.0)
-            if now_s - bucket.slowed_s >= 1:
-                bucket.share, bucket.slowed_s = max(SLOWEST, bucket.share * SLOWER), now_s
-
-    def _take(self, name: str) -> float:
-        """Take one token, which may be of the future; return the seconds until it is there."""
-        rate = self._rates.get(name)
-        if rate is None:
-            return 0.0
-        with self._gate:
-            bucket = self._filled(name, rate, self._clock.monotonic_s())
-            bucket.tokens -= 1
-            return max(0.0, -bucket.tokens / (rate.per_s * bucket.share))
-
-    def _filled(self, name: str, rate: Budget, now_s: float) -> _Bucket:
-        bucket = self._buckets.setdefault(name, _Bucket(rate.burst, now_s))
-        passed_s = now_s - bucket.at_s
-        bucket.tokens = min(rate.burst, bucket.tokens + passed_s * rate.per_s * bucket.share)
-        bucket.share = min(1.0, bucket.share * FASTER_A_S**passed_s)
-        bucket.at_s = now_s
-        return bucket
+        return own if own in self._buckets else f"{service}:{'write' if is_write(operation) else 'read'}"

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from breakglass.canon import Json
-from breakglass_aws.redact import Redactor
+from breakglass.provider.redacting import Redactor
 
 MAX_DEPTH = 12
 _SECRET_PARTS = ("requestParameters", "responseElements", "additionalEventData", "serviceEventDetails")

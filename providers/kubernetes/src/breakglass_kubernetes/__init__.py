@@ -16,8 +16,8 @@ from breakglass_kubernetes.settings import complaints
 __all__ = ["CARD"]
 
 
-def _connect(connection: Connection) -> Provider:
-    """Connect to one cluster as the executor.
+def _warm(connection: Connection) -> Callable[[], Provider]:
+    """Make ready to connect to one cluster as the executor; see `breakglass_kubernetes.connect.warm`.
 
     Raises:
         UsageError: the entry is wrong.
@@ -26,9 +26,9 @@ def _connect(connection: Connection) -> Provider:
     """
     if wrong := complaints(connection.reach.settings):
         raise UsageError(wrong[0], where=connection.reach.where)
-    from breakglass_kubernetes.connect import KubernetesProvider
+    from breakglass_kubernetes.connect import warm
 
-    return KubernetesProvider(connection)
+    return warm(connection)
 
 
 def _cloud(folder: Path, *, say: Callable[[str], None]) -> AgentCloud:
@@ -51,7 +51,8 @@ CARD = Card(
     capabilities=tuple(dict.fromkeys(spec.capability for spec in parts.SPECS)),
     settings=SETTINGS,
     specs=parts.SPECS,
-    connect=_connect,
+    connect=lambda connection: _warm(connection)(),
+    warm=_warm,
     check=lambda reach: complaints(reach.settings),
     requires=("kubernetes",),
     extra="kubernetes",

@@ -22,33 +22,40 @@ from breakglass_kubernetes.pinned import Pinned
 from breakglass_kubernetes.preflight import preflight
 from breakglass_kubernetes.refusals import CredentialsExpired
 from breakglass_kubernetes.settings import KubernetesSettings
-from breakglass_kubernetes.whoami import whoami
+from breakglass_kubernetes.whoami import Me, whoami
 
 SANDBOX_MARK = "breakglass.dev/sandbox"
+
+
+def warm(connection: Connection) -> Callable[[], KubernetesProvider]:
+    """Read the kubeconfig; what it returns calls the server, and looks which cluster it is.
+
+    Raises:
+        UsageError: a sandbox stands in a real plan.
+        Denied: there is no credential; from the second half also: it is refused, or this is another cluster.
+        Unreachable: from the second half: nobody answers.
+    """
+    settings = KubernetesSettings.of(connection.reach.settings)
+    if settings.flag("sandbox") and not connection.drill:
+        raise UsageError("sandbox is for a drill only", where=connection.reach.where)
+    context = _context(settings, connection)
+    again: Callable[[], Identity] = lambda: _context(settings, connection).identity  # noqa: E731 - read anew
+    credential = Credential(context.identity, connection.clock, where=f"context {context.name}", again=again)
+    cluster = Cluster(settings, connection, context, credential)
+
+    def meet() -> KubernetesProvider:
+        _check_cluster(cluster, drill=connection.drill)
+        return KubernetesProvider(cluster, whoami(cluster))
+
+    return meet
 
 
 class KubernetesProvider:
     """One cluster, connected."""
 
-    def __init__(self, connection: Connection) -> None:
-        """Read the kubeconfig, call the server, and look which cluster it is; on the main thread.
-
-        Raises:
-            UsageError: a sandbox stands in a real plan.
-            Denied: there is no credential, it is refused, or this is another cluster.
-            Unreachable: nobody answers.
-        """
-        settings = KubernetesSettings.of(connection.reach.settings)
-        if settings.flag("sandbox") and not connection.drill:
-            raise UsageError("sandbox is for a drill only", where=connection.reach.where)
-        context = _context(settings, connection)
-        again: Callable[[], Identity] = lambda: _context(settings, connection).identity  # noqa: E731 - read anew
-        credential = Credential(
-            context.identity, connection.clock, where=f"context {context.name}", again=again
-        )
-        self._cluster = Cluster(settings, connection, context, credential)
-        _check_cluster(self._cluster, drill=connection.drill)
-        self._me = whoami(self._cluster)
+    def __init__(self, cluster: Cluster, me: Me) -> None:
+        """Act in a cluster that was looked at, as this name."""
+        self._cluster, self._me = cluster, me
         pin = self.pin
         actions = (make(self._cluster) for make in parts.ACTION_CLASSES)
         self._actions: Mapping[str, Action] = {made.spec.name: Pinned(made, pin) for made in actions}

@@ -28,11 +28,12 @@ from breakglass.model.plan import NotTouched
 from breakglass.model.resource import Resource, State
 from breakglass.provider import Proposal, Proposed, Reversal
 from breakglass.provider.collected import nothing_to_revert
+from breakglass.provider.redacting import Redactor
 from breakglass_aws import collected, trail_scan
 from breakglass_aws.account import Account
 from breakglass_aws.collected import BUCKET_PERMISSIONS, Collected
 from breakglass_aws.found import Found
-from breakglass_aws.redact import Redactor
+from breakglass_aws.redact import redactor as redactor_of
 from breakglass_aws.trail_events import Event, Marks, agents, redacted
 from breakglass_aws.trail_scan import Scan, Trail
 
@@ -83,7 +84,7 @@ class CollectEvents:
     def __init__(self, account: Account) -> None:
         """Make the run's own redaction key; it is never written."""
         self._account = account
-        self._redactor = Redactor(secrets.token_bytes(32))
+        self._redactor = redactor_of(secrets.token_bytes(32))
         self._collected = Collected(account)
 
     def observe(self, resource: Resource) -> State:

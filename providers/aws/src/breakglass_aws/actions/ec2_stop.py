@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from breakglass.canon import Json
-from breakglass.errors import Gone, Transient
+from breakglass.errors import Gone, Unsettled
 from breakglass.model.action import (
     ActionSpec,
     Authority,
@@ -128,7 +128,7 @@ class StopInstances:
         if now is None:
             return Outcome.DRIFTED
         if was["state"] in _ON and now["state"] == "stopping":
-            raise Transient("is still on its way to being stopped", where=name)
+            raise Unsettled("is still on its way to being stopped", where=name)
         outcome = Outcome.ALREADY
         if was["state"] in _ON and now["state"] not in _ON:
             self._account.call("ec2", "start_instances", InstanceIds=[name])

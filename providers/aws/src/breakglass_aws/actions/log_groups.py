@@ -34,7 +34,7 @@ from breakglass_aws.actions.cloudtrail_events import since_of
 from breakglass_aws.collected import BUCKET_PERMISSIONS, Collected
 from breakglass_aws.found import Found
 from breakglass_aws.log_reading import Pieces, Put, Reading
-from breakglass_aws.redact import Redactor
+from breakglass_aws.redact import redactor
 
 SPEC = ActionSpec(
     name="aws.logs.collect_events",
@@ -85,7 +85,7 @@ class CollectLogs:
     def __init__(self, account: Account) -> None:
         """Make the run's own redaction key; it is never written."""
         self._account = account
-        self._redactor = Redactor(secrets.token_bytes(32))
+        self._redactor = redactor(secrets.token_bytes(32))
         self._collected = Collected(account)
         self._refused: dict[str, str] = {}
 

@@ -2,20 +2,24 @@
 
 A cut holds ``subjects`` by server-side apply, guarded by uid and resourceVersion: a deployer's next apply
 then conflicts, in place of binding the agent again (seen on 1.36.2: a PUT drops the deployer's ownership and
-its next apply gets 200). A binding whose last subject goes stays, with its roleRef, uid and labels.
+its next apply gets 200). Where the version has changed by then, a patch cuts that tests each subject which it
+takes out, and then ``subjects`` is held if nobody was quicker. A binding whose last subject goes stays, with
+its roleRef, uid and labels.
 """
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from http import HTTPStatus
 from typing import Any
 
 from breakglass.canon import Json
-from breakglass.errors import Gone, Transient
+from breakglass.errors import Gone, ProviderError, Transient
 from breakglass.model.action import Judgement, Verdict
 from breakglass.model.resource import State
 from breakglass.provider import Outcome, Reversal
-from breakglass_kubernetes.cluster import MANAGER, Cluster
+from breakglass_kubernetes.cluster import JSON_PATCH, MANAGER, Cluster
 from breakglass_kubernetes.glance import Read, glance
 from breakglass_kubernetes.kinds import Kind
 from breakglass_kubernetes.objects import (
@@ -31,6 +35,7 @@ from breakglass_kubernetes.objects import (
 )
 from breakglass_kubernetes.owners import drop, restore, shares
 from breakglass_kubernetes.rbac import BINDINGS
+from breakglass_kubernetes.refusals import failure_of
 from breakglass_kubernetes.subjects import words
 
 IsCut = Callable[[Body, str], bool]
@@ -40,6 +45,8 @@ BOUND = "bound"
 """The parameter that holds what `signed` returned."""
 SHOWN = 5
 _SUBJECTS = (("subjects",),)
+_NOT_THERE = frozenset({HTTPStatus.CONFLICT, HTTPStatus.UNPROCESSABLE_ENTITY})
+"""A subject is at another place, or the binding is another one: to be read again."""
 
 
 def observe(cluster: Cluster, is_cut: IsCut) -> State:
@@ -89,14 +96,34 @@ def apply(cluster: Cluster, state: State) -> None:
 
 
 def _cut(cluster: Cluster, key: str, was: Body) -> None:
-    kept = [one for n, one in enumerate(bodies(was, "subjects")) if n not in was["cut"]]
-    cluster.apply(
-        _kind(key),
-        str(was["namespace"]),
-        str(was["name"]),
-        {"metadata": {"resourceVersion": was["version"]}, "roleRef": was["role"], "subjects": kept},
-        uid=str(was["uid"]),
-    )
+    subjects = bodies(was, "subjects")
+    kept = [one for n, one in enumerate(subjects) if n not in was["cut"]]
+    try:
+        _hold(cluster, key, was, str(was["version"]), kept)
+    except Transient as error:
+        if failure_of(error).status != HTTPStatus.CONFLICT:
+            raise
+        # Who changes it all the time would win every race for a version. Here the server itself compares no
+        # more than what is taken out, and tries again when the object changes under it.
+        change: list[Json] = [{"op": "test", "path": "/metadata/uid", "value": str(was["uid"])}]
+        for n in sorted(was["cut"], reverse=True):
+            change.append({"op": "test", "path": f"/subjects/{n}", "value": dict(subjects[n])})
+            change.append({"op": "remove", "path": f"/subjects/{n}"})
+        place = str(was["namespace"]), str(was["name"])
+        try:
+            body = cluster.patch(_kind(key), *place, change, content_type=JSON_PATCH)
+        except ProviderError as other:
+            if failure_of(other).status in _NOT_THERE:
+                raise error  # noqa: B904 - its own cause is the server's answer, by which it is read again
+            raise
+        with contextlib.suppress(Transient):
+            _hold(cluster, key, was, version_of(body), bodies(body, "subjects"))
+
+
+def _hold(cluster: Cluster, key: str, was: Body, version: str, kept: Sequence[Body]) -> None:
+    """Own what is left of the subjects, as of this version."""
+    fields = {"metadata": {"resourceVersion": version}, "roleRef": was["role"], "subjects": [*kept]}
+    cluster.apply(_kind(key), str(was["namespace"]), str(was["name"]), fields, uid=str(was["uid"]))
 
 
 def signed(bindings: Iterable[tuple[Kind, Body]], is_cut: IsCut) -> list[Json]:
