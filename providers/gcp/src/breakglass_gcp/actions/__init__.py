@@ -1,0 +1,1 @@
+"""The actions of the GCP provider, one file a service."""

@@ -1,0 +1,1 @@
+"""A strict Google Cloud on loopback: gRPC and REST over the message types of Google's own clients."""
