@@ -28,7 +28,7 @@ FIND_PYTHON = for candidate in $(PYTHON) python3.13 python3.12 python3.11 python
     exit 69; \
   fi
 
-.PHONY: help setup drill test check bench campaign simulate lock docs picture clean
+.PHONY: help setup drill test coverage check bench campaign simulate lock docs picture clean
 
 help: ## show this list
 	@echo "make TARGET, where TARGET is one of"
@@ -42,8 +42,11 @@ setup: $(VENV)/.project ## make .venv and install what requirements.lock names (
 drill: setup ## stop a live, resisting agent in a sandbox on two signatures, and prove it
 	@$(BIN)/breakglass drill run --sandbox $(DRILL_ARGS)
 
-test: setup ## run the tests, with coverage
-	@$(BIN)/python -m pytest --numprocesses $(TEST_WORKERS) --dist loadfile --cov --cov-report=term $(TEST_ARGS)
+test: setup ## run the tests
+	@$(BIN)/python -m pytest --numprocesses $(TEST_WORKERS) --dist loadfile $(TEST_ARGS)
+
+coverage: setup ## run the tests slowly, and say which lines none of them ran
+	@$(MAKE) test TEST_ARGS="--cov --cov-report=term $(TEST_ARGS)"
 
 check: setup ## lint, format, types, import contracts, shell scripts, lock, generated files
 	$(BIN)/ruff check .

@@ -69,7 +69,7 @@ class Ground:
             text=True,
             capture_output=True,
             check=False,
-            timeout=100,
+            timeout=300,
             start_new_session=True,
         )
 

@@ -54,7 +54,7 @@ class Terminal:
         """Return all that was shown, without colours and cursor movements."""
         return ESCAPES.sub("", self.raw).replace("\r\n", "\n")
 
-    def expect(self, text: str, timeout_s: float = 30.0) -> str:
+    def expect(self, text: str, timeout_s: float = 120.0) -> str:
         """Wait until `text` is shown after what was expected before, and return what came up to it."""
         until = time.monotonic() + timeout_s
         while text not in self.shown[self._from :]:
@@ -73,7 +73,7 @@ class Terminal:
         """Press Ctrl-C."""
         self.type("\x03")
 
-    def end(self, timeout_s: float = 60.0) -> int:
+    def end(self, timeout_s: float = 240.0) -> int:
         """Wait until the program ends, and return its exit code."""
         until = time.monotonic() + timeout_s
         while self._read(max(0.0, until - time.monotonic())):

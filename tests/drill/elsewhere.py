@@ -1,7 +1,7 @@
 """Runs a program as if this machine lacked something: ``python -m tests.drill.elsewhere WHAT... -- COMMAND``.
 
-WHAT is ``no-nft``, ``no-nspawn``, ``no-cgroups`` or ``no-other-python`` (in a mount namespace of its own,
-needs root), ``uid=N`` (as that user, who may read this interpreter and this repository), or
+WHAT is ``no-nft``, ``no-nspawn``, ``no-cgroups``, ``no-clouds`` or ``no-other-python`` (in a mount namespace
+of its own, needs root), ``uid=N`` (as that user, who may read this interpreter and this repository), or
 ``no-namespaces`` (in a user namespace that allows no further ones, as a kernel does whose administrator
 forbids them).
 """
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import importlib.util
 import os
 import shutil
 import sys
@@ -75,6 +76,15 @@ def without_other_python() -> None:
             cover(found)
 
 
+def without_clouds() -> None:
+    """Have no provider of a cloud or a cluster."""
+    for name in ("breakglass_aws", "breakglass_gcp", "breakglass_kubernetes"):
+        found = importlib.util.find_spec(name)
+        assert found is not None
+        assert found.origin is not None
+        cover(Path(found.origin))
+
+
 def become(uid: int) -> None:
     """Go on as somebody else."""
     make_visible([sys.base_prefix, sys.prefix, str(ROOT)], uid)
@@ -98,6 +108,7 @@ CHANGES = {
     "no-nft": without_nft,
     "no-nspawn": without_nspawn,
     "no-cgroups": without_cgroups,
+    "no-clouds": without_clouds,
     "no-other-python": without_other_python,
 }
 

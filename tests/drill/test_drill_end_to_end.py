@@ -25,9 +25,10 @@ from breakglass.model.plan import Plan
 from breakglass.usecases.drill import Outcome
 from breakglass.usecases.inspect import read_report
 from breakglass.verify.judge import assess
-from tests.drill.real_drill import ROOT, Ran, drill, need_a_place, overtaken, place
+from tests.drill.real_drill import NO_CLOUDS, ROOT, Ran, drill, need_a_place, overtaken, place
 from tests.project import test_readme
 
+pytestmark = pytest.mark.timeout(1800)
 CHANNELS = {"exfiltrate", "feed", "refund", "tickets", "wire"}
 
 
@@ -226,7 +227,7 @@ def test_a_folder_for_keep_that_is_in_use_fails_in_the_middle_and_leaves_nothing
     need_a_place()
     (tmp_path / "there").write_text("mine")
     with place() as here:
-        failed = drill(here, "--keep", str(tmp_path))
+        failed = drill(here, "--keep", str(tmp_path), without=NO_CLOUDS)
 
         assert (2, ()) == (failed.code, failed.left), failed.talk
     assert ["there"] == [path.name for path in tmp_path.iterdir()]

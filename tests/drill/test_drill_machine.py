@@ -23,6 +23,7 @@ from breakglass_host.remote.rewrite import at_host
 from tests.cli.terminal import Terminal
 from tests.drill.real_drill import (
     DRILL,
+    NO_CLOUDS,
     ROOT,
     Ran,
     cgroups,
@@ -32,8 +33,10 @@ from tests.drill.real_drill import (
     orphans,
     overtaken,
     place,
+    turn,
 )
 
+pytestmark = pytest.mark.timeout(1800)
 PLACE = f"ssh://root@{settled.NAME}"
 
 
@@ -42,7 +45,7 @@ def ran() -> Iterator[Ran]:
     """Run the drill once for every test of this file."""
     need_a_machine()
     with place() as here:
-        yield drill(here, "--json", "--show-plan", "--keep", str(here.kept))
+        yield drill(here, "--json", "--show-plan", "--keep", str(here.kept), without=NO_CLOUDS)
 
 
 @pytest.fixture(scope="module")
@@ -133,7 +136,7 @@ def test_no_machine_is_left_behind(ran: Ran) -> None:
 def test_what_a_killed_drill_leaves_is_cleared_by_the_next() -> None:
     """SIGKILL while the agent works on the machine: whoever starts the next one ends it."""
     need_a_machine()
-    with place() as here:
+    with turn(), place() as here:
         with subprocess.Popen(
             DRILL, cwd=ROOT, env=here.environ, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
         ) as process:
@@ -155,7 +158,7 @@ def test_ctrl_c_while_the_agent_settles_leaves_nothing() -> None:
     """At a terminal the key reaches every program of the drill; it ends as one that was interrupted."""
     need_a_machine()
     before = cgroups()
-    with place() as here, Terminal([*DRILL, "--keep", str(here.kept)], here.environ) as terminal:
+    with turn(), place() as here, Terminal([*DRILL, "--keep", str(here.kept)], here.environ) as terminal:
         terminal.expect(f"the agent settles on {settled.NAME}")
         terminal.interrupt()
         code = terminal.end()

@@ -8,8 +8,19 @@ from concurrent.futures import Future, ThreadPoolExecutor
 import pytest
 
 from tests.cli.terminal import Terminal
-from tests.drill.real_drill import DRILL, Ran, cgroups, drill, left_behind, need_a_place, place
+from tests.drill.real_drill import (
+    NO_CLOUDS,
+    ON_THIS_HOST,
+    Ran,
+    cgroups,
+    drill,
+    left_behind,
+    need_a_place,
+    place,
+    turn,
+)
 
+pytestmark = pytest.mark.timeout(1800)
 SCRIPTED = ("fork-storm", "log-flood")
 
 
@@ -23,7 +34,7 @@ def runs() -> Iterator[dict[str, Future[Ran]]]:
 
 def _run(name: str) -> Ran:
     with place() as here:
-        ran = drill(here, name, "--keep", str(here.kept))
+        ran = drill(here, name, "--keep", str(here.kept), without=NO_CLOUDS)
         assert "contained" == here.report()["verdict"], ran.talk
         return ran
 
@@ -42,7 +53,7 @@ def test_ten_thousand_open_files_at_a_terminal_of_24_lines() -> None:
     """What a person sees: stages with a timer, a line a step, and the verdict with its numbers last."""
     need_a_place()
     before = cgroups()
-    with place() as here, Terminal([*DRILL, "open-files"], here.environ) as terminal:
+    with turn(), place() as here, Terminal([*ON_THIS_HOST, "open-files"], here.environ) as terminal:
         for words in (
             "making keys for three throwaway persons",
             "waiting until the tripwire sees something forbidden",

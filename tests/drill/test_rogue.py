@@ -94,7 +94,7 @@ def start(sink: Sandbox, tmp_path: Path) -> Iterator[Callable[..., Bot]]:
         assert until(lambda bot=bot: not bot.processes()), bot.processes()  # type: ignore[misc]  # mypy cannot infer a lambda with a default
 
 
-def until(ready: Callable[[], object], seconds: float = 10.0) -> bool:
+def until(ready: Callable[[], object], seconds: float = 30.0) -> bool:
     ends = time.monotonic() + seconds
     while time.monotonic() < ends:
         try:

@@ -28,7 +28,7 @@ def as_revoker(sink: Sandbox, path: str, **form: str) -> tuple[int, dict[str, ob
     return sink.call("POST", path, urllib.parse.urlencode(form).encode(), f"Basic {basic}")
 
 
-def wait_for(path: Path, seconds: float = 5.0) -> None:
+def wait_for(path: Path, seconds: float = 30.0) -> None:
     ends = time.monotonic() + seconds
     while not path.exists() and time.monotonic() < ends:
         time.sleep(0.02)

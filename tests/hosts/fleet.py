@@ -9,11 +9,12 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from breakglass.canon import Json
 from breakglass.clock import Instant, SystemClock
-from breakglass.drill.grounds import AGENT, ORG, Grounds, enrol, write_json, write_kit
+from breakglass.drill.grounds import AGENT, ORG, Grounds, People, enrol, write_json, write_kit
 from breakglass.execute.context import StepEvent
 from breakglass.incident.folder import IncidentFolder
 from breakglass.keys.sshsig import namespace
@@ -99,9 +100,9 @@ class Fleet:
                 cancelled=lambda: False,
             )
 
-    def restore(self) -> tuple[Plan, Report]:
-        """Undo the stop on two signatures of its own."""
-        wish = RestoreRequest("the test is over", self.operators[0].name)
+    def restore(self, **chosen: str) -> tuple[Plan, Report]:
+        """Undo the stop on two signatures of its own, with what was chosen of what its steps offer."""
+        wish = RestoreRequest("the test is over", self.operators[0].name, chosen)
         opened = open_restore(self.site, self.incident, wish, secrets.token_bytes)
         try:
             self.sign(opened.run.folder, *self.operators[1:3])
@@ -162,7 +163,7 @@ def fleet(
     try:
         grounds = Grounds(base)
         grounds.lay_out()
-        people = enrol(grounds, CLOCK)
+        people = _people(grounds)
         write_kit(grounds, people, CLOCK, "prompt-injection", reaches, "https://issuer.invalid")
         if step_s is not None:
             (grounds.kit / "runbooks").mkdir()
@@ -184,3 +185,25 @@ def fleet(
         yield Fleet(grounds, open_site(grounds.kit, home, CLOCK, card_or_none), people.operators)
     finally:
         shutil.rmtree(base, ignore_errors=True)
+
+
+def _people(grounds: Grounds) -> People:
+    """Lay out the keys of the same persons and the same executor for every fleet of this process."""
+    people, files = _enrolled()
+    keys = grounds.operator / "keys"
+    keys.mkdir(0o700)
+    for name, data in files.items():
+        (keys / name).touch(0o600)
+        (keys / name).write_bytes(data)
+    return people
+
+
+@cache
+def _enrolled() -> tuple[People, Mapping[str, bytes]]:
+    """Enrol them, once: to encrypt and to open their key files takes most of what a fleet costs."""
+    with tempfile.TemporaryDirectory(prefix="breakglass-people-") as folder:
+        grounds = Grounds(Path(folder))
+        grounds.lay_out()
+        people = enrol(grounds, CLOCK)
+        files = {one.name: one.read_bytes() for one in (grounds.operator / "keys").iterdir()}
+    return people, files

@@ -92,7 +92,7 @@ def move_in(machine: Machine) -> None:
     await_work(machine)
 
 
-def await_work(machine: Machine, within_s: float = 10.0) -> None:
+def await_work(machine: Machine, within_s: float = 60.0) -> None:
     """Wait until the agent goes on writing."""
     log = machine.root / "home/bot/log"
     size, until = log.stat().st_size if log.exists() else 0, time.monotonic() + within_s

@@ -52,7 +52,6 @@ def machines(*, full: bool) -> Iterator[tuple[Machine, ...]]:
 
 
 @pytest.mark.campaign
-@pytest.mark.timeout(600)
 def test_many_hosts_in_one_plan_are_stopped_and_three_that_do_not_answer_are_named(
     machines: tuple[Machine, ...], capsys: pytest.CaptureFixture[str]
 ) -> None:

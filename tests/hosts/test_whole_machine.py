@@ -38,7 +38,6 @@ def machines() -> Iterator[tuple[Machine, ...]]:
         yield found
 
 
-@pytest.mark.timeout(400)
 def test_an_agent_that_settled_on_machines_is_stopped_stays_stopped_and_is_put_back(
     machines: tuple[Machine, ...],
 ) -> None:

@@ -25,6 +25,8 @@ from tests.review.hostile_host import first_in_path, reach, stand_in
 
 GOOD = "def discover(call): answer(call, found(proposals=[step('spool')]))"
 Lying = Callable[[str], Fleet]
+LONGEST_S = 45.0
+"""Of it 14 are waited until a machine that was cut off is asked again; 99 answers would take minutes."""
 
 
 @pytest.fixture
@@ -102,7 +104,7 @@ def test_a_machine_that_says_too_much_is_not_listened_to_any_more(lying: Lying, 
     plan = planned(made)
 
     assert 0 in {step.reach for step in plan.steps}
-    assert time.monotonic() - started_s < 20
+    assert time.monotonic() - started_s < LONGEST_S
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before_kib < 800 * 1024
 
 

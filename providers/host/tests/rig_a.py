@@ -118,7 +118,7 @@ def carry_out(provider: Provider, step: Proposal, *, within_s: float = 10.0) -> 
         action.apply(step.target, state, "token")
 
 
-def until(condition: Callable[[], bool], *, within_s: float = 5.0) -> bool:
+def until(condition: Callable[[], bool], *, within_s: float = 30.0) -> bool:
     """Wait for something that another process does."""
     end = time.monotonic() + within_s
     while not condition():

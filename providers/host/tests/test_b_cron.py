@@ -84,7 +84,6 @@ def daemons(world: Path) -> Iterator[subprocess.Popen[str]]:
             running.kill()
 
 
-@pytest.mark.timeout(110)
 def test_no_job_of_the_agent_fires_any_more_and_the_neighbour_s_do(world: Path) -> None:
     """The daemons had loaded both before; at the next minute only the neighbour's run."""
     for name, uid in (("bot", AGENT_UID), ("neighbour", NEIGHBOUR_UID)):

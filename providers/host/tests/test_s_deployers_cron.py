@@ -78,7 +78,6 @@ def restored(folder: Path, target: Resource, before: State) -> dict[str, Outcome
     return dict(action.revert(target, before, action.observe(target)).objects)
 
 
-@pytest.mark.timeout(110)
 def test_a_paused_table_fires_no_more_and_its_neighbour_s_does(world: OwnMounts, place: Path) -> None:
     """Cron had loaded both; at the next minute only the neighbour's runs, and a restored one is the same."""
     deploy, _ = (table(place, name) for name in NAMES)

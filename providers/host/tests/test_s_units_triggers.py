@@ -88,11 +88,13 @@ def test_a_trigger_that_was_off_stays_off(there: Inside) -> None:
 def test_a_run_that_a_persistent_timer_missed_is_not_made_up_for(there: Inside) -> None:
     """Else the restore itself would start the agent's job, late."""
     there.unit("job.service", "[Service]\nType=oneshot\nUser=bot\nExecStart=/bin/touch /tmp/ran\n")
-    soon = there.run("date -d '+3 seconds' '+%Y-*-* %H:%M:%S'").strip()
+    due_s = time.time() + 15
+    soon = there.run(f"date -d '@{due_s:.0f}' '+%Y-*-* %H:%M:%S'").strip()
     there.unit("job.timer", f"[Timer]\nOnCalendar={soon}\nAccuracySec=100ms\nPersistent=true\n")
     there.run("systemctl daemon-reload; systemctl start job.timer")
     there.stop({"unit": "bot.service", "units": ["job.service", "job.timer"]})
-    time.sleep(3.5)
+    assert time.time() < due_s - 1, "the stop came too late for this test"
+    time.sleep(due_s + 1 - time.time())
     there.restore({"unit": "bot.service", "units": ["job.service", "job.timer"]})
     time.sleep(1)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from breakglass.canon import Json, JsonObject
+from breakglass.clock import Clock
 from breakglass.errors import Denied
 from breakglass.model.action import (
     ActionSpec,
@@ -40,6 +41,7 @@ SPEC = ActionSpec(
         Source("settle", Authority.OWN_SANDBOX, "providers/host/tests/test_a_freeze.py"),
     ),
 )
+ENDING_S, LOOK_S = 1.0, 0.02
 
 
 def read_tree(wanted: Tree, hierarchy: Hierarchy | None, params: JsonObject | None = None) -> State:
@@ -174,7 +176,7 @@ class FreezeTree:
         if wanted.cgroup:
             outcomes[f"cgroup:{wanted.cgroup}"] = _thaw(hierarchy, wanted, before, now)
         was_there = flag(now, wanted.hold, "exists")
-        gone = hierarchy.remove(wanted.hold)
+        gone = _removed(hierarchy, wanted.hold, self._connection.clock)
         outcomes[f"cgroup:{wanted.hold}"] = (
             (Outcome.RESTORED if was_there else Outcome.ALREADY) if gone else Outcome.DRIFTED
         )
@@ -185,6 +187,16 @@ class FreezeTree:
     def probe(self, resource: Resource) -> Judgement | None:  # noqa: ARG002 - the port's signature
         """Return None: a frozen process cannot be asked to try."""
         return None
+
+
+def _removed(hierarchy: Hierarchy, path: str, clock: Clock) -> bool:
+    """Remove the hold: a process that is ending keeps it for an instant; False: something lives in it."""
+    until_s = clock.monotonic_s() + ENDING_S
+    while not hierarchy.remove(path):
+        if clock.monotonic_s() >= until_s:
+            return False
+        clock.sleep(LOOK_S)
+    return True
 
 
 def _put_back(hierarchy: Hierarchy, wanted: Tree, name: str, path: str, now: dict[str, str]) -> Outcome:
