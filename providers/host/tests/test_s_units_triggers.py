@@ -75,14 +75,26 @@ def test_they_are_back_after_a_restore_and_the_service_takes_connections_again(t
     assert there.run(CONNECT).split() == ["open", "open"]
 
 
+def test_a_socket_that_systemd_lost_while_its_link_went_is_on_before_its_service(there: Inside) -> None:
+    """A reload that runs while a link is taken away, or a crash before the next one, leaves it not found."""
+    there.run("systemctl stop bot-tick.timer")
+    there.stop({"unit": "bot.service"})
+    there.run("cd /etc/systemd/system.control; rm bot.service; systemctl daemon-reload; rm bot-in.socket")
+    assert there.show("bot-in.socket", "LoadState") == ["not-found"]
+    said = there.restore({"unit": "bot.service"})
+
+    assert there.show("bot-in.socket", "ActiveState") == ["active"], said
+    assert there.show("bot.service", "ActiveState") == ["active"], said
+
+
 def test_a_trigger_that_was_off_stays_off(there: Inside) -> None:
     """A restore never revives what was off before the stop."""
     there.run("systemctl stop bot-tick.timer")
     there.stop({"unit": "bot.service", "units": ["bot-tick.timer"]})
-    there.restore({"unit": "bot.service", "units": ["bot-tick.timer"]})
+    said = there.restore({"unit": "bot.service", "units": ["bot-tick.timer"]})
 
-    assert there.show("bot-tick.timer", "LoadState", "ActiveState") == ["loaded", "inactive"]
-    assert there.show("bot-in.socket", "ActiveState") == ["active"]
+    assert there.show("bot-tick.timer", "LoadState", "ActiveState") == ["loaded", "inactive"], said
+    assert there.show("bot-in.socket", "ActiveState") == ["active"], said
 
 
 def test_a_run_that_a_persistent_timer_missed_is_not_made_up_for(there: Inside) -> None:

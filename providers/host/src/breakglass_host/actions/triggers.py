@@ -9,7 +9,6 @@ import time
 from collections.abc import Mapping
 
 from breakglass.canon import Json
-from breakglass.errors import Transient
 from breakglass.model.action import (
     ActionSpec,
     Authority,
@@ -120,10 +119,7 @@ def _now(resource: Resource) -> tuple[str, ...]:
 def _after_its_targets(resource: Resource) -> None:
     """Wait for the undo of the mask: a socket that is on meanwhile fails with what it cannot start."""
     own = [name for name in unit_state.signed(resource, "of") if not unit_name.is_template(name)]
-    for one in systemctl.show(own) if own else ():
-        place = os.path.dirname(one.get("FragmentPath", ""))  # noqa: PTH120 - as text
-        if one["LoadState"] == "masked" and place in mask.PLACES:
-            raise Transient(f"{one['Id']} is still masked by the stop", where=resource.id)
+    unit_state.unmasked(own, resource.id)
 
 
 def _was_on(resource: Resource, name: str, unit: Mapping[str, Json]) -> bool:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from breakglass.canon import Json
-from breakglass.errors import Transient
 from breakglass.model.action import (
     ActionSpec,
     Authority,
@@ -127,7 +126,7 @@ def unmask(found: Mapping[str, Mapping[str, Json]], before: State) -> dict[str, 
     changed = Outcome.RESTORED in outcomes.values()
     # After a crash between the links and the reload the links are gone, and systemd does not know.
     forgotten = [one for one in shown if one["LoadState"] == "masked" and _is_ours(one, found)]
-    if changed or forgotten:
+    if changed or forgotten or any(_is_lost(one, found) for one in shown):
         systemctl.reload()
         outcomes |= {f"unit:{one['Id']}": Outcome.RESTORED for one in forgotten if one["Id"] in found}
     return outcomes
@@ -145,9 +144,7 @@ def _strange(found: Mapping[str, Mapping[str, Json]], connection: Connection) ->
 def _sockets_first(resource: Resource) -> None:
     """Start the sockets that were on: systemd refuses to start one whose service runs already."""
     sockets = unit_state.signed(resource, "sockets")
-    for one in systemctl.show(sockets) if sockets else ():
-        if one["LoadState"] == "masked" and one.get("FragmentPath", "").rpartition("/")[0] in mask.PLACES:
-            raise Transient(f"{one['Id']} is still masked by the stop", where=resource.id)
+    for one in unit_state.unmasked(sockets, resource.id):
         if one["LoadState"] == "loaded" and one["ActiveState"] in unit_state.ENDED:
             systemctl.order("start", (one["Id"],))
 
@@ -165,6 +162,11 @@ def _is_ours(one: systemctl.Shown, found: Mapping[str, Mapping[str, Json]]) -> b
     """Return whether systemd still holds a mask that lies nowhere any more."""
     place, _, name = one.get("FragmentPath", "").rpartition("/")
     return place in mask.PLACES and name in found and mask.links(name)[place] == "absent"
+
+
+def _is_lost(one: systemctl.Shown, found: Mapping[str, Mapping[str, Json]]) -> bool:
+    """Return whether systemd cannot find what was there before: its file may have gone, or our link."""
+    return one["LoadState"] in unit_state.LOST and found.get(one["Id"], {}).get("load") == "loaded"
 
 
 def _run_again(name: str, unit: Mapping[str, Json]) -> tuple[Outcome, str] | None:  # noqa: PLR0911 - each way that a unit can have ended is told apart

@@ -7,7 +7,7 @@ import stat
 from collections.abc import Iterable, Mapping, Sequence
 
 from breakglass.canon import Json, JsonObject
-from breakglass.errors import ProviderError
+from breakglass.errors import ProviderError, Transient
 from breakglass.model.action import Grade, Judgement, Verdict
 from breakglass.model.resource import Resource, State
 from breakglass.provider import SealedStore
@@ -15,6 +15,8 @@ from breakglass_host import safepath
 from breakglass_host.systemd import mask, relations, systemctl, unit_name
 
 ENDED = frozenset({"inactive", "failed"})
+LOST = frozenset({"not-found", "error"})
+"""What systemd says of a unit whose link went while, or since, it read the folders (tried on 252)."""
 _MAX_FILE = 1024 * 1024
 _MAX_LINKS = 200
 _LEADS_AWAY = (
@@ -128,6 +130,23 @@ def ask(names: Sequence[str]) -> Judgement:
             return Judgement(Verdict.NOT_CONTAINED, reason, Grade.PLATFORM_EVALUATOR)
     reason = f"systemd refuses to start {_count(names)}: UnitMasked"
     return Judgement(Verdict.CONTAINED, reason, Grade.PLATFORM_EVALUATOR)
+
+
+def unmasked(names: Sequence[str], where: str) -> tuple[systemctl.Shown, ...]:
+    """Show units that another step unmasks; has systemd read the folders again where it lost one on the way.
+
+    Raises:
+        Transient: one is still masked by this stop.
+    """
+    shown = systemctl.show(names) if names else ()
+    if any(one["LoadState"] in LOST for one in shown):
+        systemctl.reload()
+        shown = systemctl.show(names)
+    for one in shown:
+        place = os.path.dirname(one.get("FragmentPath", ""))  # noqa: PTH120 - as text
+        if one["LoadState"] == "masked" and place in mask.PLACES:
+            raise Transient(f"{one['Id']} is still masked by the stop", where=where)
+    return shown
 
 
 def disabled_since(unit: Mapping[str, Json], now: systemctl.Shown) -> bool:
