@@ -5,7 +5,7 @@ from __future__ import annotations
 from breakglass.provider import Outcome
 from breakglass_aws.actions import trust_policy
 from breakglass_aws.found import Found
-from providers.aws.tests.identity_rig import planned
+from providers.aws.tests.identity_rig import planned, proposed
 from providers.aws.tests.rig_aws import Rig, close, undo
 
 ODD = (
@@ -38,6 +38,15 @@ def test_a_trust_policy_that_others_changed_since_is_left_alone(rig: Rig) -> Non
 
     assert [*undo(action, target, prior).objects.values()] == [Outcome.DRIFTED]
     assert [*action.observe(target).objects.values()] == [other]
+
+
+def test_who_may_assume_a_role_is_read_again_at_the_end_also_where_the_role_is_denied(rig: Rig) -> None:
+    """What is moot is not: an agent that was not denied yet could put the policy back behind the proof."""
+    rig.boto("iam").create_role(RoleName="bot", AssumeRolePolicyDocument=ODD)
+    steps = {one.key: one for one in proposed(rig, Found({"roles": ("bot",)})).proposals}
+
+    assert steps.keys() == {"deny_role:bot", "deny_new_sessions:bot"}
+    assert steps["deny_new_sessions:bot"].moot_by == ()
 
 
 def test_a_document_without_an_allow_lets_nobody_in() -> None:

@@ -82,12 +82,16 @@ def _covered(
     for one in proposals:
         if one.key in covered:
             found.append(_behind(one, switch))
-        elif len(covered) > MOST_TRUSTS and one.action == trust_policy.SPEC.name and covered & {*one.moot_by}:
+        elif len(covered) > MOST_TRUSTS and one.action == trust_policy.SPEC.name and _follows(one, covered):
             left += 1
         else:
             found.append(one)
     reason = f"{left} roles carry the class policy that is switched: nobody gains anything by assuming them"
     return tuple(found), (NotTouched("trust policies of the class", reason),) if left else ()
+
+
+def _follows(one: Proposal, covered: set[str]) -> bool:
+    return any(wait.key in covered for wait in one.after)
 
 
 def _behind(deny: Proposal, switch: Proposal) -> Proposal:
