@@ -135,7 +135,7 @@ def _denied(account: Account, found: Found, role: _Role, others: Sequence[str]) 
         target=Resource("aws-role", short, f"trust policy of role {role.name}", params),
         after=(WaitFor(key, AFTER_DENY_S),),
         settle_s=account.settle_s(trust_policy.SPEC),
-        # Never moot, so that it is read again at the end: until the deny takes effect the agent may put it back.
+        # Never moot, so that it is read again at the end: an agent may put it back until it is denied.
     )
     return Proposed((deny, trust))
 
