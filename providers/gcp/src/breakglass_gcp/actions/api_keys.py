@@ -6,6 +6,8 @@ restrictions, is there again. The key string is never read here.
 
 from __future__ import annotations
 
+from functools import partial
+
 from breakglass.canon import Json
 from breakglass.errors import Gone
 from breakglass.model.action import (
@@ -20,7 +22,7 @@ from breakglass.model.action import (
 )
 from breakglass.model.plan import NotTouched
 from breakglass.model.resource import Resource, State
-from breakglass.provider import Outcome, Proposal, Proposed, Reversal
+from breakglass.provider import Notes, Outcome, Proposal, Proposed, Reversal
 from breakglass_gcp.found import Found
 from breakglass_gcp.messages import as_json, field, text
 from breakglass_gcp.project import Project
@@ -108,28 +110,28 @@ class DeleteKey:
 
 
 def propose(project: Project, found: Found) -> Proposed:
-    """Propose to delete each key that the inventory names by its uid."""
-    proposed = Proposed()
+    """Propose to delete each key that the inventory names by its uid; one that is not read hides no other."""
+    notes, proposed = Notes(), Proposed()
     for name in found.of("api_keys"):
-        label = f"API key {name}"
-        key = _read(project, name)
-        if key is None or _is_deleted(key):
-            why = "there is none of this uid" if key is None else "it is deleted already"
-            proposed = proposed.plus(Proposed(not_touched=(NotTouched(label, why),)))
-            continue
-        called = shown(text(key, "display_name"))
-        target = project.target(
-            "gcp-api-key",
-            f"key/{name}",
-            f"{label} ({called})" if called else label,
-            key=name,
-            uid=text(key, "uid"),
-        )
-        step = Proposal(
-            key=f"api_key:{name}", action=SPEC.name, target=target, settle_s=project.settle_s(SPEC)
-        )
-        proposed = proposed.plus(Proposed((step,)))
-    return proposed
+        proposed = proposed.plus(notes.attempt(partial(_of_key, project, name), Proposed()))
+    return proposed.plus(Proposed(incomplete=tuple(notes.incomplete)))
+
+
+def _of_key(project: Project, name: str) -> Proposed:
+    label, key = f"API key {name}", _read(project, name)
+    if key is None or _is_deleted(key):
+        why = "there is none of this uid" if key is None else "it is deleted already"
+        return Proposed(not_touched=(NotTouched(label, why),))
+    called = shown(text(key, "display_name"))
+    target = project.target(
+        "gcp-api-key",
+        f"key/{name}",
+        f"{label} ({called})" if called else label,
+        key=name,
+        uid=text(key, "uid"),
+    )
+    step = Proposal(key=f"api_key:{name}", action=SPEC.name, target=target, settle_s=project.settle_s(SPEC))
+    return Proposed((step,))
 
 
 def _read(project: Project, key: str) -> dict[str, Json] | None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from breakglass.provider import Proposed
+from functools import partial
+
+from breakglass.provider import Notes, Proposed
 from breakglass_gcp.actions import (
     compute_addresses,
     compute_disks,
@@ -20,15 +22,21 @@ from breakglass_gcp.project import Project
 
 
 def propose(project: Project, found: Found) -> Proposed:
-    """Propose evidence first, then to hold groups, to turn instances off, and to close their ways out."""
+    """Propose evidence first, then to hold groups, to turn instances off, and to close their ways out.
+
+    What one of them cannot read now takes no step of another away.
+    """
     if not (found.of("instances") or found.of("instance_groups")):
         return Proposed()
     targets, made = reading.targets(project, found)
     parts = (compute_disks, compute_groups, compute_schedules, compute_members, compute_instances)
+    notes = Notes()
     for part in parts:
-        made = made.plus(part.proposed(project, targets))
-    made = made.plus(compute_egress_plan.proposed(project, found, targets, DENY_EGRESS))
-    return made.plus(compute_addresses.proposed(project, targets))
+        made = made.plus(notes.attempt(partial(part.proposed, project, targets), Proposed()))
+    cut = partial(compute_egress_plan.proposed, project, found, targets, DENY_EGRESS)
+    made = made.plus(notes.attempt(cut, Proposed()))
+    made = made.plus(compute_addresses.proposed(project, targets))
+    return made.plus(Proposed(incomplete=tuple(notes.incomplete)))
 
 
 ACTION_CLASSES = (

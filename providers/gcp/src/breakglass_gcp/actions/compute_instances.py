@@ -9,6 +9,8 @@ group, which would make it again otherwise (Compute Engine documentation, "About
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any
 
 from breakglass.canon import Json
 from breakglass.errors import Gone, InDoubt, ProviderError, Throttled
@@ -24,7 +26,7 @@ from breakglass.model.action import (
 )
 from breakglass.model.plan import Door, DoorKind
 from breakglass.model.resource import Resource, State
-from breakglass.provider import Outcome, Proposal, Proposed, ProposedDoor, Reversal
+from breakglass.provider import Notes, Outcome, Proposal, Proposed, ProposedDoor, Reversal
 from breakglass_gcp.actions import compute_disk_ids as disk_ids
 from breakglass_gcp.actions import compute_power as power
 from breakglass_gcp.actions import compute_reading as reading
@@ -214,19 +216,21 @@ class StopInstance:
 
 def proposed(project: Project, targets: Sequence[reading.Target]) -> Proposed:
     """Propose to suspend each instance, or to stop it where its type cannot be suspended."""
-    made = Proposed()
+    made, notes = Proposed(), Notes()
     for target in targets:
         if not target.group:
-            made = made.plus(_proposed(project, target))
-    return made
+            made = made.plus(_proposed(project, target, notes))
+    return made.plus(Proposed(incomplete=tuple(notes.incomplete)))
 
 
-def _proposed(project: Project, target: reading.Target) -> Proposed:
+def _proposed(project: Project, target: reading.Target, notes: Notes) -> Proposed:
     name = target.names[0]
     one = target.found.get(name)
     why = power.cannot_suspend(one) if one is not None else ""
     group = reading.group_of(one) if one is not None else ""
-    if group and name not in (reading.members(project, group) or {}):
+    # A group that does not answer now is called first when the step runs, and then the machine itself.
+    unread: Mapping[str, Any] | None = {name: None}
+    if group and name not in (notes.attempt(partial(reading.members, project, group), unread) or {}):
         group = ""  # an instance's owner may write there what he likes
     label = f"{target.shown}: stopped, its memory is lost: {why}" if why else target.shown
     spec = STOP if why else SUSPEND

@@ -45,6 +45,9 @@ def propose(project: Project, found: Found, others: Iterable[str]) -> Proposed:
         except Gone:
             proposed = proposed.plus(Proposed(not_touched=(NotTouched(label, "there is none"),)))
             continue
+        except ProviderError as error:
+            proposed = proposed.plus(Proposed(incomplete=(f"{label}: {error}"[:500],)))
+            continue
         if text(seen, "mode") == "SYSTEM_TRUST_DOMAIN" or pool.endswith(".svc.id.goog"):
             proposed = proposed.plus(
                 _left(label, "Google manages it for a cluster, and it cannot be disabled")
@@ -99,8 +102,12 @@ def _users(project: Project, found: Found, named: tuple[str, ...]) -> dict[str, 
 
 def _policies(project: Project, found: Found, missed: list[str]) -> Iterator[tuple[str, JsonObject]]:
     """Yield the allow policies by which somebody may use a pool; note in `missed` what cannot be read."""
-    yield project.id, read_policy(project, "projects", project.name)
-    accounts = project.every("iam_admin", "list_service_accounts", {"name": project.name}).items
+    try:
+        yield project.id, read_policy(project, "projects", project.name)
+        accounts = project.every("iam_admin", "list_service_accounts", {"name": project.name}).items
+    except ProviderError as error:
+        missed.append(f"whoever may act through it in {project.id}: not readable ({error.what})"[:200])
+        return
     others = [str(one.email) for one in accounts if str(one.email) not in found.identities]
     if len(others) > MOST_ACCOUNTS:
         missed.append(f"whoever may act through it as one of {len(others)} other accounts: not looked at")

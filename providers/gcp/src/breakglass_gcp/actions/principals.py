@@ -7,10 +7,11 @@ those that have none, and a second door in front of the others.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 from breakglass.canon import Json
 from breakglass.model.plan import NotTouched
-from breakglass.provider import Proposal, Proposed
+from breakglass.provider import Notes, Proposal, Proposed
 from breakglass_gcp.actions import class_deny, class_deny_spec, grants_choice, pool_choice, project_grants
 from breakglass_gcp.actions import workload_pools as pools
 from breakglass_gcp.actions.account_choice import choose, disable_key
@@ -26,9 +27,13 @@ ACTION_CLASSES = (*class_deny.ACTION_CLASSES, *project_grants.ACTION_CLASSES, *p
 
 
 def propose(project: Project, found: Found) -> Proposed:
-    """Propose the pools, the class deny, and the project's grants."""
-    who = principals(project, found)
-    cut = pool_choice.propose(project, found, who.others)
+    """Propose the pools, the class deny, and the project's grants.
+
+    What one of them cannot read now takes no step of another away: of deny policies five reads a minute are
+    all that a project has, and the agent may use them up.
+    """
+    who, notes = principals(project, found), Notes()
+    cut = notes.attempt(partial(pool_choice.propose, project, found, who.others), Proposed())
     keys = {one.key for one in cut.proposals}
     moot_by = {one.email: disable_key(one.email) for one in choose(project, found).own}
     moot_by |= {
@@ -36,10 +41,11 @@ def propose(project: Project, found: Found) -> Proposed:
         for one in who.others
         if is_here(project, one) and (key := pool_choice.pool_key(pool_choice.pool_of(one))) in keys
     }
-    denied = class_deny_spec.propose(project, who, moot_by)
+    denied = notes.attempt(partial(class_deny_spec.propose, project, who, moot_by), Proposed())
     cover, left = _cover(project, denied.proposals, who)
-    taken = grants_choice.propose(project, found, who, moot_by, cover)
-    return Proposed(incomplete=who.incomplete).plus(denied).plus(left).plus(taken).plus(cut)
+    taken = notes.attempt(partial(grants_choice.propose, project, found, who, moot_by, cover), Proposed())
+    missed = (*who.incomplete, *notes.incomplete)
+    return Proposed(incomplete=missed).plus(denied).plus(left).plus(taken).plus(cut)
 
 
 def _cover(project: Project, denied: Sequence[Proposal], who: Principals) -> tuple[Cover, Proposed]:

@@ -6,6 +6,8 @@ one (`run_job_invokers`), and who may in the whole project is said.
 
 from __future__ import annotations
 
+from functools import partial
+
 from breakglass.canon import Json
 from breakglass.errors import Gone, ProviderError
 from breakglass.model.action import (
@@ -150,8 +152,10 @@ def _of_job(project: Project, found: Found, named: str) -> Proposed:
         "whoever holds run.jobs.run in the whole project; schedules and triggers that are named have steps,"
         " and the agent's own accounts are cut off by theirs",
     )
-    block = run_job_invokers.of_job(project, found, named, name)
-    return Proposed((cancel,), not_touched=(others,)).plus(block)
+    notes = Notes()
+    block = notes.attempt(partial(run_job_invokers.of_job, project, found, named, name), Proposed())
+    own = Proposed((cancel,), not_touched=(others,), incomplete=tuple(notes.incomplete))
+    return own.plus(block)
 
 
 ACTION_CLASSES = (CancelExecutions, run_job_invokers.RemoveJobInvokers)
