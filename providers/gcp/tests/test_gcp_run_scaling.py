@@ -179,3 +179,20 @@ def test_a_region_that_is_down_is_told_and_hides_no_other_service(run: Run) -> N
     found = provider.discover()
     assert [one.target.id for one in found.proposals if one.action == ACTION] == [f"run/{BOT}"]
     assert any("run_services.get_service" in one for one in found.incomplete)
+
+
+def test_scaling_comes_back_also_where_the_first_of_two_writes_was_made_before(run: Run) -> None:
+    """A restore that was ended between them, or lost the answer, finds its own work and not a stranger's."""
+    run.service(scaling={"min_instance_count": 3})
+    before = run.state("run")
+    action, target = step(run.rig.provider(run_services=[BOT]), ACTION)
+    prior, _ = close(action, target)
+    lost = {"method": UPDATE, "code": "UNAVAILABLE", "after": True, "times": 1}
+    run.rig.control("faults", {"faults": [lost]})
+    with pytest.raises(Transient):
+        undo(action, target, prior)
+
+    done = undo(action, target, prior)
+
+    assert done.objects["scaling"] is Outcome.RESTORED
+    assert run.state("run") == before
