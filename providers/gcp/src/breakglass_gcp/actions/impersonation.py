@@ -31,6 +31,7 @@ from breakglass_gcp.policy_writes import read_policy
 from breakglass_gcp.project import Project
 
 _NOBODY: JsonObject = {}
+_ACCOUNTS_OF = "principalSet://cloudresourcemanager.googleapis.com/"
 
 
 def propose(project: Project, found: Found, own: Sequence[Identity]) -> Proposed:
@@ -91,7 +92,7 @@ def _of_others(project: Project, stopped: set[str], agents: set[str], notes: Not
         if held := minting_of(policy, others_than_itself):
             step = _step(project, Identity(email, unique_id), OTHER, held, sorted(others_than_itself), ())
             proposed = proposed.plus(Proposed((step,), doors=(_minted(project, email),)))
-        elif wide := _to_sets(policy, agents):
+        elif wide := _to_sets(project, policy, agents):
             proposed = proposed.plus(Proposed(doors=(_minted(project, email, wide),)))
     return proposed
 
@@ -132,11 +133,22 @@ def _waiting(project: Project, mode: str, agents: Sequence[str]) -> dict[str, Js
     return wait_params(project, ()) if mode == OTHER and federated else {}
 
 
-def _to_sets(policy: JsonObject, agents: set[str]) -> str:
+def _to_sets(project: Project, policy: JsonObject, agents: set[str]) -> str:
     """Return the sets that may mint as an account, and that the agent may be in beside others."""
-    pooled = [one for one in agents if "://" in one]
-    held = grants(policy, lambda member: any(may_be(one, member) for one in pooled) or member in ANYBODY)
+    held = grants(policy, lambda member: _is_set(project, member, agents))
     return ", ".join(sorted({one.member for one in held if one.role not in HARMLESS}))
+
+
+def _is_set(project: Project, member: str, agents: set[str]) -> bool:
+    """Return whether a member is a set that the agent may be in: everybody, of a pool, of all accounts.
+
+    IAM documentation, "Principal identifiers": all service accounts of a project, a folder, an organisation.
+    """
+    if member.startswith(_ACCOUNTS_OF):
+        others = member.startswith(f"{_ACCOUNTS_OF}projects/") and project.number not in member.split("/")
+        mine = any(one.startswith("serviceAccount:") for one in agents)
+        return mine and not others and not member.endswith("/type/ServiceAgent")
+    return member in ANYBODY or any(may_be(one, member) for one in agents if "://" in one)
 
 
 def _minted(project: Project, email: str, wide: str = "") -> ProposedDoor:
@@ -152,11 +164,12 @@ def _minted(project: Project, email: str, wide: str = "") -> ProposedDoor:
 def _of_project(project: Project, agents: set[str], notes: Notes) -> Proposed:
     """Say where a role of the whole project lets the agent mint as every account of it."""
     policy = notes.attempt(lambda: read_policy(project, "projects", project.name), _NOBODY)
-    held = {one.role for one in grants(policy, lambda member: is_agents(member, agents))}
-    minting = [one for one in sorted(held) if _mints(project, one, notes)]
-    if not minting:
+    own = {one.role for one in grants(policy, lambda member: is_agents(member, agents))}
+    wide = {one.role for one in grants(policy, lambda member: _is_set(project, member, agents))} - own
+    held = [one for one in sorted(own | wide) if _mints(project, one, notes)]
+    if not held:
         return Proposed()
-    roles = ", ".join(minting)
+    roles = ", ".join(f"{one} (as one of a set)" if one in wide else one for one in held)
     reason = f"the agent has {roles} on the whole project: it may hold tokens and keys of any account of it"
     remedy = "look for keys made since the harm began, and wait until no token can live (1 h, or 12 h)"
     name = f"all service accounts of {project.id} in gcp"
