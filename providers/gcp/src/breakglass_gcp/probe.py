@@ -27,6 +27,10 @@ KEPT_S = 3000.0
 _DEAD_WORDS = ("robot is disabled", "account not found", "account has been d", "account is disabled")
 """What a key of a disabled or deleted account is told beside ``invalid_grant``; no document lists them."""
 
+_CLOCK_WORDS = ("short-lived token", "timeframe")
+"""What a good key is told as well where the clock of who signs is wrong ("OAuth 2.0 for server-to-server
+applications", JWT error codes: "Check your iat and exp values and use a clock with skew")."""
+
 
 class Said(StrEnum):
     """What one try as the agent says."""
@@ -64,10 +68,13 @@ def judge_account(project: Project, identity: str, *, tries: int = TRIES) -> Jud
 
 
 def judge_key(project: Project, identity: str) -> Judgement:
-    """Decide whether the key that is held gives no token any more."""
+    """Decide whether the key that is held gives no token any more; it gave one when the stop was planned."""
     try:
         token = project.agent_token(identity)
     except Unauthenticated as error:
+        if any(one in error.what.lower() for one in _CLOCK_WORDS):
+            said = f"the key that is held proves nothing, the executor's clock is wrong: {error.what}"
+            return Judgement(Verdict.UNKNOWN, said[:500], Grade.NONE)
         return Judgement(
             Verdict.CONTAINED, f"the key that is held is refused: {error.what}"[:500], Grade.REFUSED_AS_AGENT
         )
@@ -97,6 +104,14 @@ def why_no_proof(project: Project, identity: str, *, disabled: bool = True) -> s
 def held_key(project: Project, identity: str) -> str:
     """Return the id of the key of an account that is held for proof; empty: none is."""
     return str(_held(project, identity).get("private_key_id") or "")
+
+
+def gives_token(project: Project, identity: str) -> bool:
+    """Return whether the held key gives a token now: one that never did proves nothing by giving none."""
+    try:
+        return bool(project.agent_token(identity))
+    except ProviderError:
+        return False
 
 
 def keep_token(project: Project, identity: str) -> None:

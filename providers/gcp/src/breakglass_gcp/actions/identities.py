@@ -25,7 +25,7 @@ from breakglass_gcp.actions.service_account_keys import Judged
 from breakglass_gcp.actions.service_accounts import HELD_SETTLE_S, UNHELD_SETTLE_S
 from breakglass_gcp.found import Found, Identity
 from breakglass_gcp.messages import text
-from breakglass_gcp.probe import held_key, why_no_proof
+from breakglass_gcp.probe import gives_token, held_key, why_no_proof
 from breakglass_gcp.project import Project
 from breakglass_gcp.refusals import SERVICE_DISABLED, reason_of
 from breakglass_gcp.successor import pinned
@@ -108,7 +108,7 @@ def _keys(project: Project, found: Found, own: Sequence[Identity]) -> Proposed:
 
 def _keys_step(project: Project, account: Identity, keys: Judged) -> Proposal:
     key = held_key(project, account.email)
-    held = key if key in keys.all else ""
+    held = key if key in keys.all and gives_token(project, account.email) else ""
     return Proposal(
         key=f"keys:{account.email}",
         action=service_account_keys.SPEC.name,

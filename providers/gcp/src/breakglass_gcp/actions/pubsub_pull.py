@@ -20,6 +20,7 @@ from breakglass_gcp.found import Found
 from breakglass_gcp.messages import text
 from breakglass_gcp.policies import Grant, grants, with_back, without
 from breakglass_gcp.policy_writes import change_policy, read_policy
+from breakglass_gcp.probe import judge_account
 from breakglass_gcp.project import Project
 from breakglass_gcp.refusals import Unauthenticated
 
@@ -97,6 +98,10 @@ class RemoveMembers:
             try:
                 allowed = self._allowed_as(email, str(resource.params["name"]))
             except Unauthenticated:
+                # What is held may have ended, or the agent may have disabled that very key.
+                dead = judge_account(self._project, email, tries=1)
+                if dead.verdict is not Verdict.CONTAINED:
+                    return Judgement(dead.verdict, dead.reason, Grade.NONE)
                 refused.append(email)
                 continue
             except Gone:
