@@ -25,8 +25,7 @@ def machines(project: Project, resource: Resource) -> dict[str, Any]:
     names = dict.fromkeys(reading.texts(resource.params.get("instances")))
     for group in reading.texts(resource.params.get("groups")):
         names |= dict.fromkeys(sorted(reading.members(project, group) or ()))
-    read = {name: reading.instance(project, name) for name in names}
-    return {name: one for name, one in read.items() if one is not None}
+    return reading.read_all(project, resource, names)
 
 
 def selector(one: Any, accounts: Sequence[str]) -> str:  # noqa: ANN401 - Google's messages have no types here
@@ -97,6 +96,7 @@ def proposed(project: Project, found: Found, targets: Sequence[reading.Target], 
             f"egress/{project.id}",
             f"egress of {sum(len(target.names) for target in targets)} instances",
             instances=[name for target in targets for name in target.names],
+            ids=[one for target in targets if not target.group for one in target.ids],
             groups=[target.group for target in targets if target.group],
             accounts=[*accounts],
             cuts=needed,

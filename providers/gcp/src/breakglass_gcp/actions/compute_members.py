@@ -281,11 +281,10 @@ def proposed(project: Project, targets: Sequence[reading.Target]) -> Proposed:
 
 def _step(project: Project, target: reading.Target, label: str) -> Proposal:
     # A name may be given again during the stop: to a machine of another template.
-    ids: list[Json] = [[name, str(one.id)] for name, one in sorted(target.found.items())]
     return Proposal(
         key=key(target.group),
         action=SPEC.name,
-        target=target.resource(project, "run", label, ids=ids),
+        target=target.resource(project, "run", label, ids=target.ids),
         after=(WaitFor(compute_groups.key(target.group), HELD_WITHIN_S),),
         settle_s=project.settle_s(SPEC),
         deadline_s=compute_instances.DEADLINE_S,

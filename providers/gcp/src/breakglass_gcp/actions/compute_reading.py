@@ -61,9 +61,16 @@ class Target:
         """Return it in words."""
         return f"instance group {self.group}" if self.group else f"instance {self.names[0]}"
 
+    @property
+    def ids(self) -> list[Json]:
+        """Return each instance as it was read: [ZONE/NAME, id]."""
+        return [[name, str(one.id)] for name, one in sorted(self.found.items())]
+
     def resource(self, project: Project, what: str, label: str = "", **more: Json) -> Resource:
         """Return the resource of a step; `what` keeps the ids of different steps apart."""
         params: dict[str, Json] = {"instances": [*self.names], "group": self.group, **more}
+        if not self.group:
+            params["ids"] = self.ids
         return project.target("gcp-instance", f"{what}/{self.key}", label or self.shown, **params)
 
 
@@ -115,8 +122,24 @@ def live(project: Project, resource: Resource) -> dict[str, Any]:
     group = str(resource.params.get("group") or "")
     if group:
         names |= dict.fromkeys(sorted(members(project, group) or ()))
+    return read_all(project, resource, names)
+
+
+def read_all(project: Project, resource: Resource, names: Iterable[str]) -> dict[str, Any]:
+    """Return the instances of these names that are there, by ZONE/NAME, and what was renamed since the plan.
+
+    An instance that is off can be renamed and started again; it keeps its id, and is found by it (Compute
+    Engine v1 discovery document, instances.setName; the pattern of ``instance`` takes a name or an id).
+    """
     read = {name: instance(project, name) for name in names}
-    return {name: one for name, one in read.items() if one is not None}
+    there = {name: one for name, one in read.items() if one is not None}
+    ids = resource.params.get("ids")
+    for name, id_ in (texts(one) for one in (ids if isinstance(ids, list) else [])):
+        if name not in there or str(there[name].id) != id_:
+            zone = name.partition("/")[0]
+            if (renamed := instance(project, f"{zone}/{id_}")) is not None:
+                there[f"{zone}/{renamed.name}"] = renamed
+    return there
 
 
 def instance(project: Project, name: str) -> Any:  # noqa: ANN401 - Google's messages have no types here

@@ -82,6 +82,11 @@ def _insert(world: World, call: Call) -> object:
 
 
 def _get(world: World, call: Call) -> object:
+    """Answer by name or by id: the pattern of ``instance`` in the discovery document takes either."""
+    if call.request.instance.isdigit():
+        there = shared.in_project(world, TABLE, f"{shared.scope_of(call)}")
+        named = (one.name for _, one in there if str(one.id) == call.request.instance)
+        call.request.instance = next(named, call.request.instance)
     return _held(world, call, "get")
 
 
@@ -167,6 +172,20 @@ def _set_metadata(world: World, call: Call) -> object:
     one.metadata.items = list(call.request.metadata_resource.items)
     one.metadata.fingerprint = shared.fingerprint(world)
     return shared.begin(world, call, "setMetadata", name_of(call))
+
+
+def _set_name(world: World, call: Call) -> object:
+    """Rename an instance that is off ("Rename a VM instance"): it keeps its id."""
+    one, asked = _held(world, call, "setName"), call.request.instances_set_name_request_resource
+    if one.status != "TERMINATED":
+        call.fail("INVALID_ARGUMENT", f"The instance is {one.status}: it must be TERMINATED.")
+    name = f"{shared.scope_of(call)}/instances/{asked.name}"
+    if name in world.table(TABLE):
+        call.fail("ALREADY_EXISTS", f"The resource '{name}' already exists")
+    world.table(TABLE).pop(name_of(call))
+    one.name, one.self_link = asked.name, shared.url(name)
+    world.table(TABLE)[name] = one
+    return shared.begin(world, call, "setName", name)
 
 
 def _set_account(world: World, call: Call) -> object:
@@ -271,6 +290,7 @@ HANDLERS: Mapping[str, Callable[[World, Call], Any]] = {
     "compute.instances.delete": _delete,
     "compute.instances.setTags": _set_tags,
     "compute.instances.setMetadata": _set_metadata,
+    "compute.instances.setName": _set_name,
     "compute.instances.setServiceAccount": _set_account,
     "compute.instances.deleteAccessConfig": _delete_config,
     "compute.instances.addAccessConfig": _add_config,
