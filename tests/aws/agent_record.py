@@ -12,8 +12,8 @@ from tests.aws.cloud_fleet import Cloud
 
 SEEN_LATE_MS = 5000
 """A change of just before the proof may be seen only after it."""
-LAST_LOOK_MS = 15_000
-"""The last look at everybody lists users and roles first, and CloudTrail for some seconds after that."""
+_LOOK = "GetAccountAuthorizationDetails"
+"""What a look at everybody begins with; it goes on in CloudTrail for some seconds."""
 ADMINISTRATOR = "AKIAADMINADMINADMIN0"
 _DENIES = ("aws.iam.deny_role", "aws.iam.deny_user", "aws.iam.deactivate_access_keys")
 _UNDOES = {
@@ -45,7 +45,14 @@ def violations(cloud: Cloud, report: Report, ended_ms: int) -> list[str]:
     """
     calls = answered(cloud)
     found = [one for step in report.steps for one in _against_step(calls, step, report)]
-    return [*found, *_against_verdict(calls, report, ended_ms)]
+    return [*found, *_against_verdict(calls, report, ended_ms, _last_look_ms(cloud, ended_ms))]
+
+
+def _last_look_ms(cloud: Cloud, ended_ms: int) -> int:
+    """Return when the last look at everybody began: whoever was made later was not there to be seen."""
+    executor = cloud.executor["AccessKeyId"]
+    mine = [one for one in cloud.calls() if one["access_key"] == executor and one["operation"] == _LOOK]
+    return max(int(one["at_ms"]) for one in mine if not one["code"] and one["at_ms"] < ended_ms)
 
 
 def _against_step(calls: Sequence[Mapping[str, Any]], step: ReportedStep, report: Report) -> Iterator[str]:
@@ -82,8 +89,12 @@ def _undoes(step: ReportedStep, call: Mapping[str, Any]) -> bool:
     return call["operation"] in own if own else str(call["operation"]).startswith(_LIFTS)
 
 
-def _against_verdict(calls: Sequence[Mapping[str, Any]], report: Report, ended_ms: int) -> Iterator[str]:
+def _against_verdict(
+    calls: Sequence[Mapping[str, Any]], report: Report, ended_ms: int, looked_ms: int
+) -> Iterator[str]:
     proven = [one.proven_at.epoch_ms for one in report.steps if one.proven_at is not None]
+    if looked_ms < max(proven, default=0):
+        yield "nobody looked at everybody again after the last proof"
     if report.verdict is Verdict.CONTAINED:
         yield from (f"contained, yet {_said(one)}" for one in calls if one["at_ms"] > max(proven))
         return
@@ -91,7 +102,7 @@ def _against_verdict(calls: Sequence[Mapping[str, Any]], report: Report, ended_m
     for acts in sorted({who(one) for one in calls if one["at_ms"] > ended_ms}):
         named = acts
         # Whoever was made after the last look is the doing of somebody whom the report had to name.
-        while made.get(named, ("", 0))[1] > ended_ms - LAST_LOOK_MS and not _named(named, report):
+        while made.get(named, ("", 0))[1] > looked_ms - SEEN_LATE_MS and not _named(named, report):
             named = made[named][0]
         if not _named(named, report):
             age_ms = ended_ms - made.get(named, ("", 0))[1]

@@ -76,7 +76,9 @@ def test_a_capability_as_strong_as_the_executor_is_seen(capability: str, where: 
     need("host", shutil.which("setpriv") is not None and os.geteuid() == 0, "needs root and setpriv")
     with subprocess.Popen(command) as one:
         try:
-            assert until(lambda: procfs.uids(one.pid) == {60_001})
+            # setpriv changes the user, then drops capabilities, then runs the program.
+            assert until(lambda: Path(f"/proc/{one.pid}/comm").read_text() == "sleep\n")
+            assert procfs.uids(one.pid) == {60_001}
             found = procfs.process(one.pid)
             assert found is not None
             seen = privilege.of([found])
