@@ -188,6 +188,11 @@ def test_a_replica_set_that_only_claims_an_owner_is_scaled_too(rig: Rig) -> None
     path = DEPLOYMENTS.path(rig.namespace, "web")
     rig.plane.call("PATCH", path, {"metadata": {"finalizers": ["example.com/hold"]}}, content_type=MERGE)
     rig.plane.call("DELETE", path, {"propagationPolicy": "Orphan"})
+    # Until the garbage collector is done it also takes the owner away of whatever claims this one.
+    until = SystemClock().monotonic_s() + 60
+    while rig.get(DEPLOYMENTS, "web")["metadata"]["finalizers"] != ["example.com/hold"]:
+        assert SystemClock().monotonic_s() < until, "the garbage collector does not let go"
+        SystemClock().sleep(0.1)
     claim = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "web", "uid": made["metadata"]["uid"]}
     spec = {
         "replicas": 2,
