@@ -168,3 +168,18 @@ def test_a_target_that_nothing_deploys_to_is_said_and_a_dead_api_is_not_an_answe
     found = rig.provider(deployers=[ENTRY]).discover()
 
     assert any(ENTRY in one for one in found.incomplete)
+
+
+def test_rollouts_of_a_place_that_does_not_answer_are_not_none(rig: Rig) -> None:
+    """The listing goes well, holds nothing, and names the place."""
+    name = pipeline(rig, "main", "prod")
+    rollout(rig, name)
+    provider = rig.provider(deployers=[ENTRY])
+    target, action = proposal(provider, SPEC.name).target, provider.actions[SPEC.name]
+    rig.control("faults", {"faults": [{"method": "*ListRollouts", "unreachable": place(rig)}]})
+    action.apply(target, action.observe(target), "token")
+
+    state = action.observe(target)
+
+    assert not state.complete
+    assert place(rig) in state.note

@@ -97,7 +97,9 @@ class SuspendPipelines:
                 "uid": str(one.uid),
                 "rest": sha256(canonical(rest)),
             }
-            for rollout in self._rollouts(one.name, aims):
+            rollouts, silent = self._rollouts(one.name, aims)
+            missed = ", ".join(filter(None, (missed, *silent)))
+            for rollout in rollouts:
                 objects[f"{_ROLLOUT}{rollout.name}"] = {"state": rollout.state.name}
         return State(objects, complete=not missed, note=f"not answered: {missed}" if missed else "")
 
@@ -153,15 +155,16 @@ class SuspendPipelines:
         """Return None: a trial would be a release."""
         return None
 
-    def _rollouts(self, pipeline: str, aims: frozenset[str]) -> list[Any]:
-        """Return what of a pipeline waits or runs towards the target, over all of its releases."""
+    def _rollouts(self, pipeline: str, aims: frozenset[str]) -> tuple[list[Any], tuple[str, ...]]:
+        """Return what of a pipeline waits or runs towards the target, and the places that did not answer."""
         states = " OR ".join(f'state="{one}"' for one in GOING)
         asked = {"parent": f"{pipeline}/releases/-", "filter": states, "page_size": 1000}
         try:
             listed = self._project.every("deploy", "list_rollouts", asked)
         except Gone:
-            return []
-        return [one for one in listed.items if one.state.name in GOING and one.target_id in aims]
+            return [], ()
+        going = [one for one in listed.items if one.state.name in GOING and one.target_id in aims]
+        return going, listed.unreachable
 
     def _set(self, name: str, *, suspended: bool) -> None:
         for tried in range(1, MOST_TRIES + 1):

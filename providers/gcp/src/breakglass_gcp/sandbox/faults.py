@@ -15,7 +15,7 @@ from breakglass_gcp.sandbox.tables import Tables
 HANG_S = 60.0
 _KNOWN = frozenset(
     {"method", "project", "location", "principal", "code", "reason", "message", "times", "delay_s"}
-    | {"after", "operation", "hang", "no_effect"}
+    | {"after", "operation", "hang", "no_effect", "unreachable"}
 )
 
 
@@ -38,6 +38,8 @@ class Fault:
     hang: bool
     no_effect: bool
     """The call is answered as if it had been carried out, and nothing is done."""
+    unreachable: str
+    """A listing is answered without this place, and names it: nothing of it is in there."""
 
     def meets(self, method: str, project: str, location: str, principal: str) -> bool:
         """Tell whether a call is one of these."""
@@ -124,7 +126,19 @@ def _fault(order: Mapping[str, Any]) -> Fault:
         str(order["operation"]) if order.get("operation") is not None else "",
         bool(order.get("hang")),
         bool(order.get("no_effect")),
+        str(order.get("unreachable") or ""),
     )
+
+
+def without(method: str, place: str) -> Any:  # noqa: ANN401 - whatever message answers it
+    """Return an answer of a listing that a place did not answer.
+
+    Raises:
+        ValueError: such an answer is not known for what has no messages of its own.
+    """
+    answer = nothing_done(method)
+    answer.unreachable.append(place)
+    return answer
 
 
 def nothing_done(method: str) -> Any:  # noqa: ANN401 - whatever message answers it

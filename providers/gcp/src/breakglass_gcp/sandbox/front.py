@@ -11,7 +11,7 @@ from typing import Any
 
 from breakglass_gcp.sandbox import audited, operations, tokens
 from breakglass_gcp.sandbox.call import Call, Raw, Refusal, RestRequest
-from breakglass_gcp.sandbox.faults import Fault, Faults, nothing_done
+from breakglass_gcp.sandbox.faults import Fault, Faults, nothing_done, without
 from breakglass_gcp.sandbox.projects import above_projects, location_in, project_in, resource_of
 from breakglass_gcp.sandbox.quotas import Quotas
 from breakglass_gcp.sandbox.record import Record, is_read, method_name
@@ -50,6 +50,8 @@ class Front:
                 operations.settle_all(self.world)
                 self._admit(call)
                 said = nothing_done(call.method) if fault and fault.no_effect else self._handled(call)
+                if fault and fault.unreachable:
+                    said = without(call.method, fault.unreachable)
             if isinstance(said, Raw) and said.status >= FAILED:
                 code = f"HTTP_{said.status}"
             _lose(fault)
