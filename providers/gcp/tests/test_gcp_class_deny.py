@@ -255,3 +255,34 @@ def test_without_the_right_to_edit_it_the_step_fails_and_says_so(rig: Rig) -> No
     with pytest.raises(Denied):
         action.apply(step.target, state, "token")
     rig.control("faults", {"faults": []})
+
+
+def test_a_policy_that_is_named_with_the_projects_id_costs_no_write_more(rig: Rig) -> None:
+    """Google answers with the project's number, whatever was asked."""
+    arm(rig)
+    named = policy_name(rig).replace(f"%2F{rig.number}/", f"%2F{rig.project}/")
+    provider = rig.provider(principals=[ENGINE], class_deny_policy=named)
+    step = proposal(provider, ACTION)
+    close(provider.actions[ACTION], step.target)
+
+    assert denied(rig) == [ENGINE]
+    assert (calls(rig, "UpdatePolicy"), calls(rig, "GetPolicy")) == (1, 2)
+
+
+def test_a_policy_that_is_deleted_and_still_answered_denies_nobody(rig: Rig) -> None:
+    """IAM API v2 reference, Policy.deleteTime: where it is set, the policy is deleted."""
+    arm(rig)
+    provider = rig.provider(principals=[ENGINE], class_deny_policy=policy_name(rig))
+    step, action = proposal(provider, ACTION), provider.actions[ACTION]
+    close(action, step.target)
+    attached = policy_name(rig).rpartition("/")[0]
+    live = read(rig)
+    rig.admin.operate("iam_deny", "delete_policy", {"name": live.name})
+    live.delete_time = live.update_time
+    asked = {"parent": attached, "policy": live, "policy_id": "agents"}
+    rig.admin.operate("iam_deny", "create_policy", asked)
+    provider.project.connection.clock.sleep(1)
+
+    later = rig.provider(principals=[ENGINE], class_deny_policy=policy_name(rig)).actions[ACTION]
+
+    assert later.judge(step.target, later.observe(step.target)).verdict is Verdict.NOT_CONTAINED

@@ -71,7 +71,7 @@ class DenyClass:
             if wanted == rules:
                 return
             try:
-                self._policies.write(policy, wanted)
+                self._policies.write(resource.id, policy, wanted)
             except Conflict:
                 if tried == MOST_TRIES:
                     raise
@@ -111,7 +111,8 @@ class DenyClass:
             if policy is None or not gone:
                 break
             try:
-                self._policies.write(policy, without_principals(rules_of(policy), _rules(resource), gone))
+                kept = without_principals(rules_of(policy), _rules(resource), gone)
+                self._policies.write(resource.id, policy, kept)
             except Conflict:
                 if tried == MOST_TRIES:
                     raise

@@ -14,7 +14,7 @@ from weakref import WeakKeyDictionary
 
 from breakglass.canon import JsonObject
 from breakglass.errors import Gone
-from breakglass_gcp.messages import as_json, of_json, text
+from breakglass_gcp.messages import as_json, of_json
 from breakglass_gcp.project import Project
 from breakglass_gcp.refusals import translate
 
@@ -86,6 +86,10 @@ class DenyPolicies:
         policy: JsonObject | None
         try:
             policy = as_json(self._project.call(SERVICE, "get_policy", {"name": name}))
+            if policy.get(
+                "delete_time"
+            ):  # IAM API v2 reference, Policy.deleteTime: it denies nobody any more
+                policy = None
         except Gone:
             policy = None
         with self._gate:
@@ -93,8 +97,8 @@ class DenyPolicies:
             self._held[name] = _Held(policy, began_s, held.since_s if held else began_s)
         return policy
 
-    def write(self, policy: JsonObject, rules: Sequence[JsonObject]) -> None:
-        """Replace the rules of exactly the policy that was read.
+    def write(self, name: str, policy: JsonObject, rules: Sequence[JsonObject]) -> None:
+        """Replace the rules of exactly the policy that was read under this name; its own has the number.
 
         Raises:
             Conflict: somebody else wrote it meanwhile.
@@ -115,7 +119,7 @@ class DenyPolicies:
         finally:
             # Also a write whose answer was lost may have been made: the next look is a read.
             with self._gate:
-                self._held[text(policy, "name")] = _Held(None, float("-inf"), clock.monotonic_s())
+                self._held[name] = _Held(None, float("-inf"), clock.monotonic_s())
 
 
 def _stale(held: _Held, now_s: float, settle_s: float, *, closed: bool) -> bool:
