@@ -10,6 +10,7 @@ from breakglass.model.action import Verdict
 from breakglass.model.plan import DoorKind
 from breakglass.model.resource import Resource
 from breakglass.provider import Action, Outcome, Proposal
+from breakglass_gcp.actions.compute_reading import texts
 from breakglass_gcp.connect import GcpProvider
 from breakglass_gcp.refusals import Conflict
 from providers.gcp.tests.rig_gcp import EXECUTOR, Rig, close, undo
@@ -198,3 +199,21 @@ def test_an_account_that_is_gone_lets_nobody_mint(rig: Rig) -> None:
     rig.admin.call("iam_admin", "delete_service_account", {"name": f"projects/-/serviceAccounts/{email}"})
     assert action.judge(target, action.observe(target)).verdict is Verdict.CONTAINED
     assert set(undo(action, target, prior).objects.values()) == {Outcome.DRIFTED}
+
+
+def test_a_subject_that_is_named_like_anothers_conditional_grant_takes_its_place_nowhere(rig: Rig) -> None:
+    """Its name ends as the plan marks a condition: the restore must tell the two apart."""
+    email = rig.account("bot")
+    start = f"iam.googleapis.com/projects/{rig.number}/locations/global/workloadIdentityPools"
+    honest = f"principal://{start}/ci/subject/dev"
+    let(rig, email, CREATOR, honest, title="t", expression="request.time.getHours() >= 0")
+    before = policy_of(rig, email)["bindings"]
+    action, target, step = step_of(rig.provider(service_accounts=[email]), email)
+    [signed] = texts(step.target.params["members"])
+    let(rig, email, CREATOR, signed.removeprefix(f"{CREATOR} "))
+
+    prior, _ = close(action, target)
+    done = undo(action, target, prior)
+
+    assert sorted(done.objects.values()) == [Outcome.ENDED, Outcome.RESTORED]
+    assert policy_of(rig, email)["bindings"] == before

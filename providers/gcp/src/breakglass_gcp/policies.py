@@ -11,6 +11,7 @@ stay as they are. `policy_writes` reads and writes them on any resource.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
@@ -35,8 +36,12 @@ class Grant:
 
     @property
     def key(self) -> str:
-        """Return a name that is the same wherever the grant stands."""
-        return f"{self.role} {self.member}{condition_mark(self.condition)}"
+        """Return a name that is the same wherever the grant stands, and no other grant has.
+
+        A federated subject is any text: one with spaces could end as a condition's mark does.
+        """
+        member = json.dumps(self.member) if " " in self.member else self.member
+        return f"{self.role} {member}{condition_mark(self.condition)}"
 
     def as_json(self) -> JsonObject:
         """Return all that is needed to put it back."""
