@@ -15,6 +15,7 @@ from breakglass.execute.context import StepEvent
 from breakglass.model.plan import Plan
 from breakglass.report.build import Report
 from breakglass_kubernetes import kinds
+from providers.kubernetes.tests.rig_k8s import peace_ends
 from tests.hosts.fleet import Fleet
 from tests.kubernetes.cluster_fleet import LABELS, RBAC, USER, Cluster, template
 
@@ -124,13 +125,14 @@ def stop(cluster: Cluster, ours: Fleet) -> Stopped:
     events: list[StepEvent] = []
     marks: dict[str, float] = {}
     audited: dict[str, int] = {}
+    began = peace_ends()
     since, began_s, rss = len(cluster.plane.audit()), time.monotonic(), _peak_mib()
 
     def planned(_plan: Plan) -> None:
         marks["planned"] = time.monotonic()
         audited["planned"] = len(cluster.plane.audit())
 
-    plan, done = ours.stop(observer=events.append, planned=planned)
+    plan, done = ours.stop(began=began, observer=events.append, planned=planned)
     ended_s = time.monotonic()
     calls = cluster.plane.audit()
     return Stopped(

@@ -19,6 +19,7 @@ from breakglass.model.plan import Plan
 from breakglass.usecases.contain import finish, open_signed
 from breakglass_kubernetes import kinds
 from breakglass_kubernetes.sandbox.process import start
+from providers.kubernetes.tests.rig_k8s import peace_ends
 from tests.hosts.executors import make_plan
 from tests.hosts.fleet import give, quick_fleet, quiet
 from tests.kubernetes.cluster_fleet import EXECUTOR, GROUP, USER, Cluster, cluster_fleet, said
@@ -100,7 +101,7 @@ def test_a_certificate_that_ends_in_the_middle_is_asked_for_and_a_new_one_lets_t
     """Nothing is lost: the steps wait, and end contained once somebody laid a new one there."""
     lay_out(cluster)
     with cluster_fleet(cluster, step_s=45) as ours:
-        before = cluster.listing()
+        before, began = cluster.listing(), peace_ends()
         give(ours, EXECUTOR, cluster.plane.kubeconfig(USER, (GROUP,), valid_s=8))
 
         def renew() -> None:
@@ -119,7 +120,7 @@ def test_a_certificate_that_ends_in_the_middle_is_asked_for_and_a_new_one_lets_t
             renewal.planned(plan)
             time.sleep(6)
 
-        _, done = ours.stop(observer=saw, planned=planned)
+        _, done = ours.stop(began=began, observer=saw, planned=planned)
         renewal.end()
         assert any("certificate expired at" in one for one in asked), asked[:3]
         assert Verdict.CONTAINED is done.report.verdict, said(done.report)

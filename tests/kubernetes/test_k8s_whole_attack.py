@@ -8,9 +8,12 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
+from breakglass.model.action import Verdict
 from breakglass_kubernetes import kinds
+from breakglass_kubernetes.actions import bindings
 from breakglass_kubernetes.kinds import CUSTOM_RESOURCES, DEPLOYMENTS, Kind
 from breakglass_kubernetes.sandbox.api import ApiError
+from providers.kubernetes.tests.rig_k8s import peace_ends
 from tests.kubernetes.cluster_fleet import LABELS, RBAC, Cluster, cluster_fleet, said, template
 
 ROLLOUTS = Kind("argoproj.io", "v1alpha1", "rollouts", "Rollout")
@@ -131,10 +134,11 @@ def test_an_administrator_that_binds_itself_again_all_the_time_ends_without_righ
                     made.append(1)
 
     with cluster_fleet(cluster, step_s=40) as ours:
+        since = peace_ends()
         thread = threading.Thread(target=resist)
         thread.start()
         try:
-            _, done = ours.stop(planned=lambda _: planned.set())
+            _, done = ours.stop(began=since, planned=lambda _: planned.set())
             words = said(done.report)
             count = len(made)
             time.sleep(3)
@@ -150,6 +154,33 @@ def test_an_administrator_that_binds_itself_again_all_the_time_ends_without_righ
         # What it had when the plan was signed is back, and nothing that it made since.
         assert [f"rogue-{cluster.namespace}"] == bound_to(cluster, home)
         assert [] == [one for one in cluster.pods() if one["metadata"]["name"].startswith("again-")]
+
+
+def test_what_an_administrator_bound_since_the_harm_began_is_not_given_back(cluster: Cluster) -> None:
+    """It let itself in by bindings of its own before anybody planned: the plan says so, and the report."""
+    cluster.account()
+    governs(cluster)
+    cluster.deployment(account="rogue")
+    token, home = cluster.token(), f"system:serviceaccount:{cluster.namespace}:rogue"
+    with cluster_fleet(cluster, step_s=40) as ours:
+        since = peace_ends()
+        made = [
+            cluster.plane.call("POST", kind.path(cluster.namespace), body, token=token)["metadata"]["name"]
+            for kind, body in bodies(home, 0)[:2]
+        ]
+        before = bound_to(cluster, home)
+        plan, done = ours.stop(began=since)
+        during = bound_to(cluster, home)
+        _, back = ours.restore()
+        after = bound_to(cluster, home)
+
+    unbind = next(one for one in plan.steps if one.action == bindings.SPEC.name)
+    undone = next(one for one in back.steps if one.action == bindings.SPEC.name)
+    assert (3, []) == (len(before), during), said(done.report)
+    assert [f"rogue-{cluster.namespace}"] == after, said(back)
+    assert all(any(f"/{name}: made since the harm began" in one for one in unbind.affects) for name in made)
+    assert "made since the harm began, so not bound again" in undone.reason
+    assert Verdict.CONTAINED is back.verdict, said(back)
 
 
 def bound_to(cluster: Cluster, user: str) -> list[str]:

@@ -11,6 +11,7 @@ from breakglass.execute.context import StepEvent
 from breakglass.model.action import Verdict
 from breakglass_kubernetes import kinds
 from breakglass_kubernetes.sandbox.api import ApiError
+from providers.kubernetes.tests.rig_k8s import peace_ends
 from providers.kubernetes.tests.webhook_server import webhook
 from tests.kubernetes.cluster_fleet import Cluster, cluster_fleet, said
 from tests.kubernetes.troubled_cluster import (
@@ -45,7 +46,7 @@ def test_an_api_server_that_comes_back_costs_time_and_nothing_else(cluster: Clus
     with cluster_fleet(cluster, step_s=45) as ours:
         before = cluster.listing()
         fault = Once(trouble)
-        _, done = ours.stop(observer=fault.saw, planned=fault.planned)
+        _, done = ours.stop(began=peace_ends(), observer=fault.saw, planned=fault.planned)
         fault.end()
         assert Verdict.CONTAINED is done.report.verdict, said(done.report)
         assert 0 == running(cluster)
@@ -98,8 +99,9 @@ def test_objects_that_change_all_the_time_do_not_keep_the_stop_from_its_end(clus
     with cluster_fleet(cluster, step_s=40) as ours:
         before = cluster.listing()
         bound = cluster.plane.call("GET", kinds.ROLE_BINDINGS.path(cluster.namespace, "rogue"))["subjects"]
+        began = peace_ends()
         with again_and_again(rewrite, every_s=0.003) as done_so_often:
-            _, done = ours.stop()
+            _, done = ours.stop(began=began)
         assert done_so_often[0] >= 0
         assert count[0] > 30
         assert Verdict.CONTAINED is done.report.verdict, said(done.report)

@@ -12,6 +12,7 @@ from breakglass.model.plan import Plan
 from breakglass_kubernetes import kinds
 from breakglass_kubernetes.kinds import Kind
 from breakglass_kubernetes.sandbox.api import ApiError
+from providers.kubernetes.tests.rig_k8s import peace_ends
 from tests.kubernetes.cluster_fleet import GROUP, LABELS, Cluster, cluster_fleet, said, template
 from tests.kubernetes.herd_k8s import side_by_side
 from tests.kubernetes.troubled_cluster import (
@@ -154,7 +155,7 @@ def test_what_somebody_changed_since_the_stop_is_left_alone_and_named(cluster: C
     lay_out(cluster, "rogue", "other")
     with cluster_fleet(cluster, step_s=30) as ours:
         before = cluster.listing()
-        _, done = ours.stop()
+        _, done = ours.stop(began=peace_ends())
         assert Verdict.CONTAINED is done.report.verdict, said(done.report)
         force(cluster, kinds.DEPLOYMENTS, "rogue", {"spec": {"replicas": 1}}, "somebody", INSIDE)
         stranger = {"kind": "User", "apiGroup": "rbac.authorization.k8s.io", "name": "stranger"}

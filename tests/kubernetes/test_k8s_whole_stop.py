@@ -18,6 +18,7 @@ from breakglass.usecases.drill_cloud import cloud_truths
 from breakglass.usecases.judgement import judge
 from breakglass_kubernetes.drill import KubernetesCloud
 from breakglass_kubernetes.sandbox.process import Sandbox
+from providers.kubernetes.tests.rig_k8s import peace_ends
 from tests.hosts.fleet import Fleet, quick_fleet
 from tests.kubernetes.cluster_fleet import said
 
@@ -29,6 +30,7 @@ TICK_S = 5.0
 def agent(plane: Sandbox, tmp_path: Path) -> Iterator[KubernetesCloud]:
     """Return the drill's agent: every kind of workload, two tokens in use, and a deployer each second."""
     cloud = KubernetesCloud(plane, tmp_path)
+    cloud.lay_out()
     cloud.settle()
     try:
         yield cloud
@@ -51,7 +53,7 @@ def test_an_agent_that_resists_is_stopped_stays_stopped_and_comes_back_equal(age
         time.sleep(0.2)
     before = agent.listing()
     with quick_fleet([agent.reach], agent.credentials, step_s=60) as ours:
-        plan, done = ours.stop()
+        plan, done = ours.stop(began=peace_ends())
         assert done.report.verdict is Verdict.CONTAINED, said(done.report)
         assert _capabilities(done.report) >= {
             Capability.REVOKE_CREDENTIALS,

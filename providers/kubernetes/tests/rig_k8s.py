@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from breakglass.canon import Json
-from breakglass.clock import SystemClock
+from breakglass.clock import Instant, SystemClock
 from breakglass.errors import Denied, Unsupported
 from breakglass.incident.evidence import FolderEvidence
 from breakglass.incident.folder import IncidentFolder
@@ -181,6 +181,13 @@ def close(action: Action, target: Resource, *, rounds: int = 8) -> tuple[dict[st
         action.apply(target, state, f"token-{n}")
         SystemClock().sleep(0.1 * n)
     raise AssertionError(f"not contained after {rounds} rounds: {said}")
+
+
+def peace_ends() -> Instant:
+    """Return when the harm begins: after all that is there now, which the server dates in whole seconds."""
+    clock = SystemClock()
+    clock.sleep(1.01 - clock.now().epoch_ms % 1000 / 1000)
+    return clock.now()
 
 
 def undo(action: Action, target: Resource, prior: Mapping[str, Json]) -> Reversal:

@@ -1,7 +1,8 @@
 """Where a drill's agent lives in Kubernetes: a real control plane of its own, and a resident that resists.
 
-What it is there is laid out as an administrator would have it; then it acts: controllers run its workloads,
-and a process outside of the cluster uses two of its tokens, and applies what its deployer believes.
+What it is there is laid out as an administrator would have it, before any part of the agent does harm: a
+restore gives back no binding that was made since. Then it acts: controllers run its workloads, and a process
+outside of the cluster uses two of its tokens, and applies what its deployer believes.
 The truth is the API server's audit log.
 """
 
@@ -98,9 +99,13 @@ class KubernetesCloud:
         """Return the channels that must work before the drill begins."""
         return ("token of bot", "token of helper", "new pods")
 
+    def lay_out(self) -> None:
+        """Make what the agent is in peacetime; it does not act yet. Raises ProviderError."""
+        self._layout = drill_layout.lay_out(self._sandbox, _rights(self.reach))
+
     def settle(self) -> None:
-        """Lay out what the agent is, let it act, and wait until its pods run. Raises ProviderError."""
-        self._laid_out()
+        """Let the agent act, and wait until its pods run. Raises ProviderError."""
+        self._start_resident(self._laid_out())
         until = time.monotonic() + 30
         while len(self._pods("Running")) < 6:  # noqa: PLR2004 - 3 of the Deployment, 2, 1 a node, 1 bare: nearly all
             if time.monotonic() > until:
@@ -155,8 +160,7 @@ class KubernetesCloud:
 
     def _laid_out(self) -> Layout:
         if self._layout is None:
-            self._layout = drill_layout.lay_out(self._sandbox, _rights(self.reach))
-            self._start_resident(self._layout)
+            raise ProviderError("the drill's agent is not laid out in the sandbox yet")
         return self._layout
 
     def _start_resident(self, layout: Layout) -> None:
@@ -185,13 +189,22 @@ class KubernetesCloud:
 
 
 def start(folder: Path, *, say: Callable[[str], None]) -> AgentCloud:
-    """Start a control plane.
+    """Start a control plane with what the agent is in it.
 
     Raises:
         Unsupported: its programs are not built here; the remedy says how to get them.
-        ProviderError: it does not start.
+        ProviderError: it does not start, or does not answer.
     """
-    return KubernetesCloud(start_sandbox(say=say), folder)
+    cloud = KubernetesCloud(start_sandbox(say=say), folder)
+    try:
+        cloud.lay_out()
+    except OSError as error:
+        cloud.stop()
+        raise ProviderError(f"the sandbox does not answer: {error}") from error
+    except BaseException:
+        cloud.stop()
+        raise
+    return cloud
 
 
 def _rights(reach: Mapping[str, object]) -> Sequence[Mapping[str, Any]]:

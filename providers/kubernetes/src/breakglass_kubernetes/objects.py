@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from breakglass.clock import Instant
+from breakglass.errors import MalformedInput
+
 Body = Mapping[str, Any]
 """One object as the API gives it."""
 _NOTHING: Body = {}
@@ -48,6 +51,17 @@ def namespace_of(body: Body) -> str:
 def uid_of(body: Body) -> str:
     """Return ``metadata.uid``: another object under the same name has another."""
     return text(body, "metadata", "uid")
+
+
+def is_since(stamp: str, moment: Instant) -> bool:
+    """Return whether a time that the server wrote is that moment or later, or cannot be read.
+
+    It writes whole seconds, rounded down: all of the moment's own second counts.
+    """
+    try:
+        return Instant.parse(stamp).epoch_ms >= moment.epoch_ms // 1000 * 1000
+    except MalformedInput:
+        return True
 
 
 def version_of(body: Body) -> str:

@@ -25,6 +25,7 @@ from breakglass_kubernetes import probe
 from breakglass_kubernetes.actions import subject_cut
 from breakglass_kubernetes.actions.account_choice import Choice
 from breakglass_kubernetes.actions.asking import asks_of, known, read_asks, tries_of
+from breakglass_kubernetes.actions.peacetime import look
 from breakglass_kubernetes.actions.subject_cut import some
 from breakglass_kubernetes.cluster import Cluster
 from breakglass_kubernetes.objects import bodies, text
@@ -63,7 +64,8 @@ SPEC = ActionSpec(
     ),
     blast_radius="whoever else runs as one of these accounts; other subjects of a binding keep their rights",
     reversibility=Reversibility.FULL,
-    undo="puts the same subjects back at their places in the same bindings",
+    undo="puts the same subjects back at their places in the same bindings; not in a binding that was made"
+    " since the harm began",
     settle_s=1,
     best_grade=Grade.REFUSED_AS_AGENT,
     example="kubernetes.rbac.unbind_accounts support-bot/support-bot",
@@ -109,7 +111,7 @@ class UnbindAccounts:
             self._cluster,
             before,
             lambda one, _: cut.passes_through(one),
-            resource.params.get(subject_cut.BOUND),
+            resource.params,
         )
 
     def probe(self, resource: Resource) -> Judgement | None:
@@ -172,21 +174,22 @@ def proposed(cluster: Cluster, choice: Choice, rbac: Rbac) -> Proposed:
     all_tried = bool(tries) and len(tries) == len(people)
     asks: list[Json] = [*asks_of(rbac, cut, people)]
     seen: list[Json] = [known(one) for one in through]
+    bound = look(rbac.bindings, cut.names, cluster.connection.since)
     names = some([*choice.accounts, *choice.scope.users, *choice.scope.groups])
     step = Proposal(
         key=KEY,
         action=SPEC.name,
         target=choice.target(
             cluster.settings.cluster_uid,
-            f"bindings of {names}"[:200],
+            f"bindings of {names}"[:200] + bound.count,
             asks=asks,
             known=seen,
             tries=tries,
             all_tried=all_tried,
-            **{subject_cut.BOUND: subject_cut.signed(rbac.bindings, choice.cut.names)},
+            **bound.params,
         ),
         best_grade=Grade.REFUSED_AS_AGENT if all_tried else Grade.PLATFORM_EVALUATOR,
-        affects=choice.affects,
+        affects=(*bound.affects, *choice.affects),
     )
     return Proposed((step,))
 

@@ -17,6 +17,7 @@ from breakglass.model.resource import Resource, State
 from breakglass.provider import Proposal, Proposed, ProposedDoor, Reversal
 from breakglass_kubernetes.actions import bindings, subject_cut
 from breakglass_kubernetes.actions.account_choice import Choice, is_own_group
+from breakglass_kubernetes.actions.peacetime import look
 from breakglass_kubernetes.cluster import Cluster
 from breakglass_kubernetes.found import Found
 from breakglass_kubernetes.kinds import SERVICE_ACCOUNTS
@@ -64,9 +65,7 @@ class UnbindGroup:
 
     def revert(self, resource: Resource, before: State, now: State) -> Reversal:  # noqa: ARG002 - read anew
         """Put them back at their places."""
-        return subject_cut.revert(
-            self._cluster, before, Cut.of(resource).names, resource.params.get(subject_cut.BOUND)
-        )
+        return subject_cut.revert(self._cluster, before, Cut.of(resource).names, resource.params)
 
     def probe(self, resource: Resource) -> Judgement | None:  # noqa: ARG002 - the accounts' own step asks for them
         """Return nothing: what the accounts may is asked by the step that unbinds them."""
@@ -94,11 +93,12 @@ def proposed(cluster: Cluster, found: Found, choice: Choice, rbac: Rbac, closer:
     said = Proposed()
     if groups:
         listed: list[Json] = [*sorted(groups)]
-        bound = subject_cut.signed(rbac.bindings, lambda one, _: _is_one(one, groups))
-        label = f"bindings of {', '.join(sorted(groups))}"[:200]
-        more: dict[str, Json] = {"cut_groups": listed, subject_cut.BOUND: bound}
+        since = cluster.connection.since
+        bound = look(rbac.bindings, lambda one, _: _is_one(one, groups), since)
+        label = f"bindings of {', '.join(sorted(groups))}"[:200] + bound.count
+        more: dict[str, Json] = {"cut_groups": listed, **bound.params}
         target = choice.target(cluster.settings.cluster_uid, label, **more)
-        said = Proposed((Proposal(KEY, SPEC.name, target),))
+        said = Proposed((Proposal(KEY, SPEC.name, target, affects=bound.affects),))
     for grant in through:
         # By its rules, too: whoever may edit a role may widen one that everybody has.
         everyones = grant.role in HARMLESS and not any(acts(rule) for rule in grant.rules)

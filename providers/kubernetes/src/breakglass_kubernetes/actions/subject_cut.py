@@ -10,7 +10,7 @@ its roleRef, uid and labels.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
@@ -19,6 +19,7 @@ from breakglass.errors import Gone, ProviderError, Transient
 from breakglass.model.action import Judgement, Verdict
 from breakglass.model.resource import State
 from breakglass.provider import Outcome, Reversal
+from breakglass_kubernetes.actions.peacetime import BOUND, MADE, IsCut, bound_mark, made_mark
 from breakglass_kubernetes.cluster import JSON_PATCH, MANAGER, Cluster
 from breakglass_kubernetes.glance import Read, glance
 from breakglass_kubernetes.kinds import Kind
@@ -36,13 +37,8 @@ from breakglass_kubernetes.objects import (
 from breakglass_kubernetes.owners import drop, restore, shares
 from breakglass_kubernetes.rbac import BINDINGS
 from breakglass_kubernetes.refusals import failure_of
-from breakglass_kubernetes.subjects import words
 
-IsCut = Callable[[Body, str], bool]
-"""Whether a subject of a binding in a namespace is taken out."""
 TRIES = 8
-BOUND = "bound"
-"""The parameter that holds what `signed` returned."""
 SHOWN = 5
 _SUBJECTS = (("subjects",),)
 _NOT_THERE = frozenset({HTTPStatus.CONFLICT, HTTPStatus.UNPROCESSABLE_ENTITY})
@@ -126,32 +122,20 @@ def _hold(cluster: Cluster, key: str, was: Body, version: str, kept: Sequence[Bo
     cluster.apply(_kind(key), str(was["namespace"]), str(was["name"]), fields, uid=str(was["uid"]))
 
 
-def signed(bindings: Iterable[tuple[Kind, Body]], is_cut: IsCut) -> list[Json]:
-    """Return who is bound by what when the plan is made, for its parameters: only that is ever put back."""
-    found: list[Json] = []
-    for kind, body in bindings:
-        namespace = namespace_of(body)
-        key = kind.key(namespace, name_of(body))
-        found += [_sign(key, uid_of(body), one) for one in bodies(body, "subjects") if is_cut(one, namespace)]
-    return found
-
-
-def _sign(key: str, uid: str, subject: Body) -> str:
-    return f"{key} {uid} {words(subject)}"
-
-
-def revert(cluster: Cluster, before: State, may_be_away: IsCut, known: Json) -> Reversal:
+def revert(cluster: Cluster, before: State, may_be_away: IsCut, signed: Mapping[str, Json]) -> Reversal:
     """Put the subjects back at their old places where all else is as the stop left it.
 
-    `may_be_away` tells subjects that another step of the same stop takes out; `known` is what `signed`
-    returned: who was bound only after that bound itself, for all that anybody knows, and is not bound again.
+    `may_be_away` tells subjects that another step of the same stop takes out; `signed` are the parameters of
+    the step: who was bound only after the plan, or by a binding that was made since the harm began, bound
+    itself, for all that anybody knows, and is not bound again.
 
     Raises:
         Transient: somebody changes a binding all the time.
         ProviderError: a call failed.
     """
     outcomes: dict[str, Outcome] = {}
-    then = frozenset(str(one) for one in known) if isinstance(known, list) else frozenset[str]()
+    then, made = (frozenset(str(one) for one in items(signed, name)) for name in (BOUND, MADE))
+    since: list[str] = []
     later: list[str] = []
     reads = {kind: glance(cluster, kind, _places(before, kind)) for kind in BINDINGS}
 
@@ -161,22 +145,23 @@ def revert(cluster: Cluster, before: State, may_be_away: IsCut, known: Json) -> 
         kind = _kind(key)
         outcome = _put_back(cluster, kind, record, may_be_away, reads[kind])
         if new:
-            later.append(key)
-            # Of what was there before, nothing may be left to say.
-            outcome = outcome if outcome is Outcome.DRIFTED or items(record, "cut") else Outcome.ENDED
+            (since if made_mark(key, str(record["uid"])) in made else later).append(key)
+            # Where nothing was to be put back, a binding that is gone or changed is no drift.
+            outcome = outcome if items(record, "cut") else Outcome.ENDED
         outcomes[key] = outcome
 
     cluster.each(before.objects.items(), one)
-    more = f"; bound after the plan was made, so not bound again: {some(sorted(later))}" if later else ""
-    reason = f"subjects are where they were; a binding that somebody changed is left alone{more}"
+    reason = "subjects are where they were; a binding that somebody changed is left alone"
+    for why, keys in (("made since the harm began", since), ("bound after the plan was made", later)):
+        reason += f"; {why}, so not bound again: {some(sorted(keys))}" if keys else ""
     return Reversal(outcomes, reason)
 
 
 def _without_later(key: str, was: Body, then: frozenset[str]) -> tuple[dict[str, Any], bool]:
-    """Return the record without the subjects that were bound only after the plan, and if there are any."""
+    """Return the record without the subjects that are not to be bound again, and if there are any."""
     subjects = bodies(was, "subjects")
     cut = [int(n) for n in items(was, "cut")]
-    new = {n for n in cut if _sign(key, str(was["uid"]), subjects[n]) not in then}
+    new = {n for n in cut if bound_mark(key, str(was["uid"]), subjects[n]) not in then}
     left = [n for n in range(len(subjects)) if n not in new]
     kept = {"subjects": [subjects[n] for n in left], "cut": [left.index(n) for n in cut if n not in new]}
     return {**was, **kept}, bool(new)

@@ -6,8 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from breakglass.clock import Instant
-from breakglass.errors import MalformedInput
-from breakglass_kubernetes.objects import account_of, text
+from breakglass_kubernetes.objects import account_of, is_since, text
 from breakglass_kubernetes.ownership import Thing, held, tops
 from breakglass_kubernetes.scope import Scope
 
@@ -81,17 +80,8 @@ def _others(
         account = account_of(thing.body)
         if account not in accounts or thing.uid in owned or top[thing.uid] != thing.uid:
             continue
-        if since is not None and made_since(thing, since):
+        if since is not None and is_since(text(thing.body, "metadata", "creationTimestamp"), since):
             copies[thing.key] = COPY.format(account=account)
         else:
             sharers.setdefault(account, []).append(thing.key)
     return copies, sharers
-
-
-def made_since(thing: Thing, since: Instant) -> bool:
-    """Return whether it was created at `since` or later; the server writes whole seconds, rounded down."""
-    try:
-        born = Instant.parse(text(thing.body, "metadata", "creationTimestamp"))
-    except MalformedInput:
-        return True
-    return born.epoch_ms >= since.epoch_ms // 1000 * 1000
