@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from breakglass.canon import Json
 from breakglass_gcp.actions import run_jobs
+from breakglass_gcp.discover import audit
+from breakglass_gcp.discover.gather import gather
 from providers.gcp.tests import rig_compute as compute
 from providers.gcp.tests.deny_gcp import arm
-from providers.gcp.tests.rig_gcp import Rig, proposal
+from providers.gcp.tests.rig_gcp import LOCATION, Rig, proposal
 from providers.gcp.tests.rig_run import BOT, Run
 from providers.gcp.tests.test_gcp_api_keys import ACTION as DELETE
 from providers.gcp.tests.test_gcp_api_keys import make
@@ -104,3 +108,49 @@ def test_an_api_key_that_does_not_answer_keeps_no_other_from_being_deleted(rig: 
 
     assert [one.target.params["key"] for one in found.proposals if one.action == DELETE] == keys[1:]
     assert any("get_key" in one for one in found.incomplete)
+
+
+def _answers_then_fails(rig: Rig, answers: int) -> None:
+    """Let the log be read so often, and then refuse: its reads of this minute are used up."""
+    method = "*LoggingServiceV2/ListLogEntries"
+    spent = {"method": method, "code": "RESOURCE_EXHAUSTED"}
+    rig.control("faults", {"faults": [{"method": method, "times": answers}, spent]})
+
+
+def _child_and_queue(rig: Rig) -> tuple[str, str]:
+    """Let the agent make an account, and then a queue; return both accounts' addresses."""
+    bot = rig.account("bot", roles=["roles/owner"])
+    agent = rig.calls_as(rig.token(bot))
+    asked = {"name": f"projects/{rig.project}", "account_id": "child-of-bot"}
+    child = str(agent.call("iam_admin", "create_service_account", asked).email)
+    parent = f"projects/{rig.project}/locations/{LOCATION}"
+    agent.call("tasks", "create_queue", {"parent": parent, "queue": {"name": f"{parent}/queues/own"}})
+    return bot, child
+
+
+def test_what_one_look_at_the_log_told_is_not_lost_with_the_next(rig: Rig) -> None:
+    """An account that the agent made is followed by a second look, and the reads of a minute may be over."""
+    bot, child = _child_and_queue(rig)
+    _answers_then_fails(rig, 1)
+
+    found = gather(rig.provider(service_accounts=[bot]).project)
+
+    assert list(found.found.identities) == [bot, child]
+    assert found.found.of("task_queues") == (f"{LOCATION}/own",)
+    assert not found.found.harm.whole
+    assert any("accounts that it made" in one for one in found.proposed.incomplete)
+
+
+def test_a_page_of_the_log_that_fails_takes_no_page_before_it_away(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The newest entries come first: what the agent made last is known."""
+    bot, _ = _child_and_queue(rig)
+    monkeypatch.setattr(audit, "PAGE", 1)
+    _answers_then_fails(rig, 1)
+
+    found = gather(rig.provider(service_accounts=[bot]).project)
+
+    assert found.found.of("task_queues") == (f"{LOCATION}/own",)
+    assert not found.found.harm.whole
+    assert any("was read back to" in one for one in found.proposed.incomplete)

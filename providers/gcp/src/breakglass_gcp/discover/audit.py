@@ -14,6 +14,7 @@ from typing import Any
 
 from breakglass.canon import Json
 from breakglass.clock import Instant
+from breakglass.errors import ProviderError
 from breakglass_gcp.log_queries import MOST, quoted
 from breakglass_gcp.messages import as_json, text
 from breakglass_gcp.messages import field as field_of
@@ -96,6 +97,8 @@ class Trail:
 def read(project: Project, who: Sequence[str], since: Instant, end_s: float) -> Trail:
     """Return the writes of these identities since a moment, until the clock's `end_s`.
 
+    A page that fails takes none away that was read before it: the agent may use up the project's reads.
+
     Raises:
         ProviderError: the log cannot be read.
     """
@@ -108,7 +111,12 @@ def read(project: Project, who: Sequence[str], since: Instant, end_s: float) -> 
         "page_size": PAGE,
     }
     for _ in range(MOST_PAGES):
-        answer = project.call("logs", "list_log_entries", {**asked, "page_token": token})
+        try:
+            answer = project.call("logs", "list_log_entries", {**asked, "page_token": token})
+        except ProviderError:
+            if not trail.events:
+                raise
+            break
         for entry in answer.entries:
             back_to = str(entry.timestamp.rfc3339()) if entry.timestamp else back_to
             if (event := _event(entry)) is not None:

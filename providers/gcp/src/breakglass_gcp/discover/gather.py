@@ -92,6 +92,7 @@ def _follow(
     end_s = clock.monotonic_s() + audit.SCAN_S
     read = accounts.read(project, gathering.names["service_accounts"])
     pools = project.settings.texts("workload_pools")
+    trail = audit.Trail()
     for _ in range(MOST_ROUNDS):
         who = [*gathering.names["service_accounts"], *gathering.names["principals"]]
         if not (who or pools):
@@ -99,6 +100,9 @@ def _follow(
         try:
             trail = audit.read(project, who, since, end_s)
         except ProviderError as error:
+            if trail.events:
+                trail.incomplete.append(f"what accounts that it made did: {error.what}"[:500])
+                break
             gathering.incomplete.append(f"what the agent made for itself: {error.what}"[:500])
             gathering.harm = SinceHarm(doubts=(f"the audit log cannot be read: {error.what}"[:300],))
             return read, (), {}
