@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from breakglass.model.action import Verdict
 from breakglass.provider import Outcome
+from breakglass_gcp.actions.compute_reading import texts
 from providers.gcp.tests import rig_compute as compute
 from providers.gcp.tests.rig_gcp import Rig, close, proposal, undo
 
 SUSPEND, DENY = "gcp.compute.suspend_instance", "gcp.compute.deny_egress"
-ADDRESS = "gcp.compute.remove_external_address"
+ADDRESS, GROUP = "gcp.compute.remove_external_address", "gcp.compute.suspend_group"
 
 
 def _rename(rig: Rig, name: str, to: str) -> str:
@@ -79,3 +80,25 @@ def test_a_machine_that_is_really_gone_is_gone(rig: Rig) -> None:
     compute.do(rig, "delete", name)
 
     assert action.observe(step.target).objects == {}
+
+
+def test_a_member_that_left_its_group_and_was_renamed_is_turned_off_too(rig: Rig) -> None:
+    """Neither its group nor its name leads to it any more."""
+    compute.network(rig)
+    held = compute.group(rig, "bots", rig.account("bot"), size=1)
+    provider = rig.provider(instance_groups=[held])
+    step, action = proposal(provider, GROUP), provider.actions[GROUP]
+    [name] = texts(step.target.params["instances"])
+    zone, _, short = name.partition("/")
+    leaving = {"instances": [f"projects/{rig.project}/zones/{zone}/instances/{short}"]}
+    asked = {"project": rig.project, "zone": zone, "instance_group_manager": "bots"}
+    key = "instance_group_managers_abandon_instances_request_resource"
+    rig.admin.operate("instance_groups", "abandon_instances", {**asked, key: leaving})
+    renamed = _rename(rig, name, "other")
+
+    told = action.judge(step.target, action.observe(step.target))
+    prior, _ = close(action, step.target)
+
+    assert told.verdict is Verdict.NOT_CONTAINED
+    assert compute.status(rig, renamed) == "SUSPENDED"
+    assert undo(action, step.target, prior).objects[renamed] is Outcome.ENDED

@@ -93,16 +93,15 @@ class SuspendGroup:
         pauses = list(reading.PAUSES_S)
         read = reading.instances(self._project, there, pauses)
         named = reading.texts(resource.params.get("instances"))
-        alone = {name: reading.instance(self._project, name) for name in named if name not in held}
-        found = [one for one in (*read.values(), *alone.values()) if one is not None]
+        alone = reading.read_all(self._project, resource, [name for name in named if name not in held])
+        found = [*read.values(), *alone.values()]
         ids = disk_ids.known(self._project, found, pauses)
         objects: dict[str, Json] = {}
         for name, one in held.items():
             if one.instance_status or str(one.current_action) not in ("", "NONE"):
                 objects[name] = power.member_facts(one, read.get(name), ids)
         for name, seen in alone.items():
-            if seen is not None:
-                objects[name] = {**power.facts(seen, ids), "target": ""}
+            objects[name] = {**power.facts(seen, ids), "target": ""}
         return State(objects)
 
     def apply(self, resource: Resource, before: State, token: str) -> None:  # noqa: ARG002 - states are compared

@@ -135,7 +135,7 @@ def read_all(project: Project, resource: Resource, names: Iterable[str]) -> dict
     there = {name: one for name, one in read.items() if one is not None}
     ids = resource.params.get("ids")
     for name, id_ in (texts(one) for one in (ids if isinstance(ids, list) else [])):
-        if name not in there or str(there[name].id) != id_:
+        if name in read and (name not in there or str(there[name].id) != id_):
             zone = name.partition("/")[0]
             if (renamed := instance(project, f"{zone}/{id_}")) is not None:
                 there[f"{zone}/{renamed.name}"] = renamed
