@@ -62,8 +62,9 @@ class Cloud:
         return self.executor
 
     def new_key(self, user: str) -> Keys:
-        """Make an access key of a user."""
+        """Make an access key of a user, as old as one of peacetime."""
         made = self.boto("iam").create_access_key(UserName=user)["AccessKey"]
+        self.sandbox.control("age", {"users": [user]})
         return {"AccessKeyId": made["AccessKeyId"], "SecretAccessKey": made["SecretAccessKey"]}
 
     def user(self, name: str = "rogue", policy: str = MAY_ALL, **more: Any) -> Keys:  # noqa: ANN401 - boto3 has no types

@@ -23,6 +23,7 @@ SERVICES = ("ec2", "iam", "lambda", "logs", "scheduler", "sns", "sqs", "stepfunc
 """Where the drill's agent has something that a restore must bring back."""
 RULE = f"arn:aws:sqs:eu-west-1:{ACCOUNT}:rogue-jobs"
 FACTOR = 0.2
+KEYS = "aws.iam.deactivate_access_keys"
 LATER_S = 1.0
 FREE = ("GetCallerIdentity",)
 """STS API Reference, GetCallerIdentity: allowed even where a policy denies it, and nothing comes of it. It is
@@ -66,6 +67,27 @@ def test_a_whole_agent_is_stopped_and_put_back_byte_for_byte(cloud: Cloud, tmp_p
     for name in sorted({*before, *after}):
         assert _text(before, name) == _text(after, name), name
     assert len(plan.steps) == len(done.report.steps)
+
+
+def test_a_key_that_the_agent_made_since_the_harm_began_stays_inactive(cloud: Cloud) -> None:
+    """The plan names it, the restore says that it left it off, and all else is as it was."""
+    keys = cloud.user()
+    made = cloud.boto("iam", keys).create_access_key(UserName="rogue")["AccessKey"]["AccessKeyId"]
+    before = cloud.state()
+    with cloud_fleet(cloud, cloud.reach(users=["rogue"])) as ours:
+        plan, _ = ours.stop()
+        _, back = ours.restore()
+
+    [step] = [one for one in plan.steps if one.action == KEYS]
+    [said] = [one.reason for one in back.steps if one.action == KEYS]
+    after = cloud.state()
+    assert Verdict.CONTAINED is back.verdict
+    assert made in " ".join(step.affects)
+    assert said.startswith("1 restored, 1 ended")
+    assert said.endswith(f"{made})")
+    assert _keys_of_rogue(after) == {keys["AccessKeyId"]: "Active", made: "Inactive"}
+    _keys_of_rogue(before)[made] = "Inactive"
+    assert before == after
 
 
 def test_no_step_in_iam_is_proven_before_its_settle_time_is_over(cloud: Cloud) -> None:
@@ -167,6 +189,12 @@ def _drill(cloud: Cloud, folder: Path) -> Iterator[tuple[AwsCloud, Fleet]]:
             yield place, ours
     finally:
         place.retire()
+
+
+def _keys_of_rogue(state: Mapping[str, Any]) -> dict[str, str]:
+    """Return the very mapping in a state, so that it can be changed there."""
+    keys: dict[str, str] = state["iam"][f"{ACCOUNT}/aws"]["users"]["rogue"]["keys"]
+    return keys
 
 
 def _call(one: Mapping[str, Any]) -> str:

@@ -68,6 +68,10 @@ class Rig:
             aws_session_token=held.get("SessionToken"),
         )
 
+    def age(self, *users: str) -> None:
+        """Make the credentials that users have now as old as those of peacetime."""
+        self.sandbox.control("age", {"users": [*users]})
+
     def provider(self, **settings: Json) -> AwsProvider:
         """Connect as the executor, to an agent with these keys of a reach."""
         whole: dict[str, Json] = {

@@ -9,6 +9,7 @@ from breakglass.provider import Outcome
 from breakglass_aws.actions import access_keys, deny_user, service_credentials
 from breakglass_aws.found import Found
 from breakglass_aws.settings import AWS_DENY_ALL
+from breakglass_aws.since_harm import INACTIVE, status
 from providers.aws.tests.identity_rig import FREE, fill_slots, managed, planned, proposed
 from providers.aws.tests.rig_aws import Rig, close, undo
 
@@ -72,18 +73,19 @@ def test_a_user_whose_quarantine_policy_denies_nothing_is_denied_inline(rig: Rig
 
 
 def test_a_key_that_is_made_while_the_stop_runs_is_set_inactive_too(rig: Rig) -> None:
-    """The container is the user, not the keys of the plan."""
+    """The container is the user, not the keys of the plan; a restore gives back what is of before it."""
     iam = _user(rig)
     first = iam.create_access_key(UserName="bot")["AccessKey"]["AccessKeyId"]
+    rig.age("bot")
     action, target = planned(rig, access_keys.SPEC.name, BOT)
     prior, _ = close(action, target)
     second = iam.create_access_key(UserName="bot")["AccessKey"]["AccessKeyId"]
 
     later, state = close(action, target)
 
-    assert state.objects == {first: "Inactive", second: "Inactive"}
+    assert {key: status(one) for key, one in state.objects.items()} == {first: INACTIVE, second: INACTIVE}
     outcomes = undo(action, target, {**later, **prior}).objects
-    assert outcomes == {first: Outcome.RESTORED, second: Outcome.RESTORED}
+    assert outcomes == {first: Outcome.RESTORED, second: Outcome.ENDED}
 
 
 def test_a_session_that_was_made_from_a_key_is_refused_by_the_users_deny(rig: Rig) -> None:
@@ -117,16 +119,14 @@ def test_every_service_specific_credential_is_off_and_only_the_active_ones_come_
     iam.update_service_specific_credential(
         UserName="bot", ServiceSpecificCredentialId=second, Status="Inactive"
     )
+    rig.age("bot")
     action, target = planned(rig, service_credentials.SPEC.name, BOT)
 
     prior, state = close(action, target)
 
-    assert state.objects == {
-        first: {"service": "bedrock.amazonaws.com", "status": "Inactive"},
-        second: {"service": "codecommit.amazonaws.com", "status": "Inactive"},
-    }
+    assert {key: status(one) for key, one in state.objects.items()} == {first: INACTIVE, second: INACTIVE}
     assert undo(action, target, prior).objects == {first: Outcome.RESTORED, second: Outcome.ALREADY}
-    assert action.observe(target).objects[first] == {"service": "bedrock.amazonaws.com", "status": "Active"}
+    assert action.observe(target).objects[first] == prior[first]
 
 
 def test_a_user_that_does_not_exist_and_the_executors_own_are_left_alone(rig: Rig) -> None:

@@ -25,6 +25,7 @@ def _agent(rig: Rig) -> tuple[Any, str]:
     iam.put_user_policy(UserName="bot", PolicyName="free", PolicyDocument=FREE)
     iam.create_access_key(UserName="bot")
     iam.create_service_specific_credential(UserName="bot", ServiceName="bedrock.amazonaws.com")
+    rig.age("bot")
     for role in ("bot", "shared"):
         iam.create_role(RoleName=role, AssumeRolePolicyDocument=TRUST)
         iam.put_role_policy(RoleName=role, PolicyName="free", PolicyDocument=FREE)

@@ -49,6 +49,7 @@ def test_the_keys_of_a_renamed_user_are_set_inactive(rig: Rig) -> None:
     iam = rig.boto("iam")
     iam.create_user(UserName="bot")
     key = iam.create_access_key(UserName="bot")["AccessKey"]["AccessKeyId"]
+    rig.age("bot")
     action, target = planned(rig, access_keys.SPEC.name, BOT)
     iam.update_user(UserName="bot", NewUserName="ghost")
 

@@ -78,6 +78,7 @@ def lay_out(sandbox: Sandbox) -> Layout:
 
     sandbox.control("platform", {"minute_s": 1.0})
     role, keys = _identities(admin("iam"))
+    sandbox.control("age", {"users": [USER]})  # they are of peacetime: a restore gives them back
     queue = admin("sqs").create_queue(QueueName=QUEUE)["QueueUrl"]
     topic = admin("sns").create_topic(Name=TOPIC)["TopicArn"]
     function = _work(admin, role)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 INVENTORY = "named in the inventory"
+ACCESS_KEY, SERVICE_CREDENTIAL = "access key", "service-specific credential"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,3 +44,6 @@ class Found:
 
     renamed: Mapping[str, str] = field(default_factory=dict)
     """User's old name -> its new one, as CloudTrail tells."""
+
+    late_credentials: Mapping[tuple[str, str], Mapping[str, str]] = field(default_factory=dict)
+    """(kind, user) -> id of a credential -> why no restore gives it back, as CloudTrail tells."""

@@ -151,6 +151,15 @@ def text_at(value: Mapping[str, object], path: Sequence[str]) -> str:
     return here if isinstance(here, str) else ""
 
 
+def caller(who: Mapping[str, object]) -> str:
+    """Return ``root``, ``user/NAME`` or ``role/NAME``: whose rights a call had, by its ``userIdentity``."""
+    if who.get("type") == "Root":
+        return "root"
+    issuer = mapping(mapping(who.get("sessionContext")).get("sessionIssuer"))
+    kind = "role" if who.get("type") == "AssumedRole" or issuer.get("type") == "Role" else "user"
+    return f"{kind}/{issuer.get('userName') or who.get('userName') or ''}"
+
+
 def mapping(value: object) -> Mapping[str, object]:
     """Return a mapping; an empty one for anything else."""
     return value if isinstance(value, Mapping) else {}

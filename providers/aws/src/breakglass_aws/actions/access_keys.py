@@ -1,7 +1,10 @@
 """``aws.iam.deactivate_access_keys``: every access key of a user, those included that appear later.
 
-A key is set inactive, never deleted: its secret could not come back. Sessions that were made from the key
-live on (12 h, at most 36 h: STS API reference, GetSessionToken); the user's deny is what ends those.
+A key is set inactive, never deleted: its secret could not come back. One that was made since the harm began,
+or since the plan where nobody said when that was, stays inactive at a restore.
+
+Sessions that were made from a key live on (12 h, at most 36 h: STS API reference, GetSessionToken); the
+user's deny is what ends those.
 """
 
 from __future__ import annotations
@@ -23,6 +26,7 @@ from breakglass.provider import Outcome, Reversal
 from breakglass_aws.account import Account
 from breakglass_aws.probe import judge_dead_key
 from breakglass_aws.renamed import Names
+from breakglass_aws.since_harm import INACTIVE, kept, left_off, status, told
 
 SPEC = ActionSpec(
     name="aws.iam.deactivate_access_keys",
@@ -31,7 +35,7 @@ SPEC = ActionSpec(
     permissions=("iam:ListAccessKeys", "iam:ListUsers", "iam:UpdateAccessKey"),
     blast_radius="every program that uses a key of this user",
     reversibility=Reversibility.FULL,
-    undo="sets those keys active again that were active before; no secret changes",
+    undo="sets those keys active again that were active, and made before the harm began; no secret changes",
     settle_s=10,
     best_grade=Grade.REFUSED_AS_AGENT,
     example="aws.iam.deactivate_access_keys user/support-bot-legacy",
@@ -42,8 +46,6 @@ SPEC = ActionSpec(
     ),
     service="iam",
 )
-ACTIVE = "Active"
-INACTIVE = "Inactive"
 
 
 class DeactivateAccessKeys:
@@ -57,42 +59,46 @@ class DeactivateAccessKeys:
         self._names = Names(account)
 
     def observe(self, resource: Resource) -> State:
-        """Read id and status of each key; a user that is gone has none, one that was renamed has them."""
+        """Read status and date of each key; a user that is gone has none, one that was renamed has them."""
         if self._account.bulk.spares():
             return State({}, complete=False, note="read when the step runs")
         keys = self._names.read(resource, self._keys)
-        return State({key["AccessKeyId"]: key["Status"] for key in keys or ()})
+        return State({str(key["AccessKeyId"]): kept(key) for key in keys or ()})
 
     def _keys(self, user: str) -> list[Any]:
         return list(self._account.pages("iam", "list_access_keys", "AccessKeyMetadata", UserName=user))
 
     def apply(self, resource: Resource, before: State, token: str) -> None:  # noqa: ARG002 - the API takes no token
         """Set every key inactive that is not."""
-        for key, status in before.objects.items():
-            if status != INACTIVE:
+        for key, value in before.objects.items():
+            if status(value) != INACTIVE:
                 self._set(resource, key, INACTIVE)
 
     def judge(self, resource: Resource, state: State) -> Judgement:  # noqa: ARG002 - the state says it all
         """Decide whether a key is left that works."""
-        alive = sorted(key for key, status in state.objects.items() if status != INACTIVE)
+        alive = sorted(key for key, value in state.objects.items() if status(value) != INACTIVE)
         if alive:
             return Judgement(Verdict.NOT_CONTAINED, f"{len(alive)} keys are active: {', '.join(alive)}")
         return Judgement(Verdict.CONTAINED, f"all {len(state.objects)} keys are inactive")
 
     def revert(self, resource: Resource, before: State, now: State) -> Reversal:
-        """Set those active again that were active before the stop."""
-        outcomes: dict[str, Outcome] = {}
-        for key, status in before.objects.items():
+        """Set those active again that were active before the stop, and of peacetime."""
+        off = left_off(resource, before, now)
+        outcomes: dict[str, Outcome] = {**off}
+        for key, value in before.objects.items():
+            if key in off:
+                continue
             if key not in now.objects:
                 outcomes[key] = Outcome.DRIFTED
-            elif status == now.objects[key]:
+            elif status(value) == status(now.objects[key]):
                 outcomes[key] = Outcome.ALREADY
-            elif now.objects[key] != INACTIVE:
+            elif status(now.objects[key]) != INACTIVE:
                 outcomes[key] = Outcome.DRIFTED
             else:
-                self._set(resource, key, str(status))
+                self._set(resource, key, status(value))
                 outcomes[key] = Outcome.RESTORED
-        return Reversal(outcomes, "keys are as they were; one that is gone was deleted by somebody else")
+        reason = "keys are as they were; one that is gone was deleted by somebody else"
+        return Reversal(outcomes, told(resource, reason, off))
 
     def probe(self, resource: Resource) -> Judgement | None:
         """Try a key of the user's that is held for proof; None: none is."""
@@ -102,9 +108,9 @@ class DeactivateAccessKeys:
         keys = self._account.agent_keys(f"user/{user}")
         return None if keys is None else judge_dead_key(self._account, keys)
 
-    def _set(self, resource: Resource, key: str, status: str) -> None:
+    def _set(self, resource: Resource, key: str, wanted: str) -> None:
         user = self._names.of(resource)
-        self._account.call("iam", "update_access_key", UserName=user, AccessKeyId=key, Status=status)
+        self._account.call("iam", "update_access_key", UserName=user, AccessKeyId=key, Status=wanted)
 
 
 ACTION_CLASSES = (DeactivateAccessKeys,)

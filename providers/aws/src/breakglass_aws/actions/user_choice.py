@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from breakglass.canon import Json
+from collections.abc import Mapping
+
 from breakglass.errors import Gone, ProviderError
 from breakglass.model.action import ActionSpec, Grade, Verdict
 from breakglass.model.plan import Door, DoorKind, NotTouched
@@ -11,7 +12,14 @@ from breakglass.provider import Proposal, Proposed, ProposedDoor
 from breakglass_aws.account import Account
 from breakglass_aws.actions import access_keys, deny_user, service_credentials
 from breakglass_aws.canary import choose, held
-from breakglass_aws.found import Found
+from breakglass_aws.found import ACCESS_KEY, SERVICE_CREDENTIAL, Found
+from breakglass_aws.since_harm import MOST_NAMED, signed
+
+_STEPS: Mapping[str, tuple[ActionSpec, str]] = {
+    ACCESS_KEY: (access_keys.SPEC, "access_keys"),
+    SERVICE_CREDENTIAL: (service_credentials.SPEC, "service_credentials"),
+}
+"""Kind of credential -> the step that sets it inactive, and how its key begins."""
 
 
 def propose(account: Account, found: Found, caller: str) -> Proposed:
@@ -81,8 +89,8 @@ def _steps(account: Account, found: Found, name: str, arn: str, unique: str) -> 
         best_grade=Grade.REFUSED_AS_AGENT if chosen.call and not dead else Grade.PLATFORM_EVALUATOR,
         settle_s=account.settle_s(deny_user.SPEC),
     )
-    keys = _credentials(account, access_keys.SPEC, (name, unique), held=dead)
-    others = _credentials(account, service_credentials.SPEC, (name, unique), held=False)
+    keys = _credentials(account, found, ACCESS_KEY, (name, unique), held=dead)
+    others = _credentials(account, found, SERVICE_CREDENTIAL, (name, unique), held=False)
     return Proposed((deny, keys, others))
 
 
@@ -95,18 +103,19 @@ def _holds_key(account: Account, arn: str) -> bool:
     return keys is not None and keys.token is None
 
 
-def _credentials(account: Account, spec: ActionSpec, who: tuple[str, str], *, held: bool) -> Proposal:
+def _credentials(account: Account, found: Found, kind: str, who: tuple[str, str], *, held: bool) -> Proposal:
     name, unique = who
-    what, key = (
-        ("access keys", f"access_keys:{name}")
-        if spec is access_keys.SPEC
-        else ("service-specific credentials", f"service_credentials:{name}")
-    )
-    params: dict[str, Json] = {"user": name, "unique_id": unique, "held": held}
+    spec, key = _STEPS[kind]
+    late = found.late_credentials.get((kind, name), {})
+    stay = f"; {len(late)} since the harm began: off for good" if late else ""
+    told = [f"{kind} {one}, {why}: a restore leaves it off" for one, why in sorted(late.items())]
+    more = [f"{len(late) - MOST_NAMED} more, which CloudTrail names"] if len(late) > MOST_NAMED else []
+    params = {"user": name, "unique_id": unique, "held": held, **signed(account, late)}
     return Proposal(
-        key=key,
+        key=f"{key}:{name}",
         action=spec.name,
-        target=Resource("aws-user", f"user/{name}", f"{what} of user {name}", params),
+        target=Resource("aws-user", f"user/{name}", f"{kind}s of user {name}{stay}", params),
         best_grade=Grade.REFUSED_AS_AGENT if held else Grade.READ_BACK,
         settle_s=account.settle_s(spec),
+        affects=(*told[:MOST_NAMED], *more),
     )

@@ -102,7 +102,8 @@ def gather(account: Account) -> Gathered:
     doors = [*made.doors, *(_door(one) for one in strangers)]
     doors += _borrowed(account, gathering, principals)
     not_touched = [
-        NotTouched(arn, f"{tags.ORIGIN}, and no action is about such a resource") for arn in unknown
+        *made.not_touched,
+        *(NotTouched(arn, f"{tags.ORIGIN}, and no action is about such a resource") for arn in unknown),
     ]
     return Gathered(
         replace(
@@ -110,6 +111,7 @@ def gather(account: Account) -> Gathered:
             shared=users.others,
             late_sharers=users.late,
             renamed=made.renamed,
+            late_credentials=made.late_credentials,
             known={one.short: Known(one.arn, one.id, one.path) for one in principals},
         ),
         Proposed((), tuple(doors), tuple(not_touched), tuple(gathering.incomplete)),

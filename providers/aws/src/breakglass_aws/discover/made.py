@@ -10,13 +10,15 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from breakglass.model.plan import NotTouched
 from breakglass.provider import ProposedDoor
 from breakglass_aws import trail_scan
 from breakglass_aws.account import Account
+from breakglass_aws.discover.late_credentials import Late, late_credentials, outlasting
 from breakglass_aws.discover.planted import elsewhere, planted
 from breakglass_aws.discover.tags import TAG
 from breakglass_aws.found import Found
-from breakglass_aws.trail_events import Event, Marks, agents, mapping, text_at, texts
+from breakglass_aws.trail_events import Event, Marks, agents, caller, mapping, text_at, texts
 
 SCAN_S = 8.0
 """Planning has 30 s in all; what this does not reach is said."""
@@ -48,6 +50,8 @@ class Made:
     """A user's old name -> the one that it was given."""
     tagged_by_it: Mapping[str, str] = field(default_factory=dict)
     """What the agent itself tagged as its own (a name, or the end of an ARN) -> when."""
+    late_credentials: Late = field(default_factory=dict)
+    not_touched: tuple[NotTouched, ...] = ()
 
 
 def made_by(account: Account, found: Found) -> Made:
@@ -88,6 +92,8 @@ def made_by(account: Account, found: Found) -> Made:
         incomplete=tuple(incomplete),
         renamed=renamed,
         tagged_by_it=dict(_tagged(own)),
+        late_credentials=late_credentials(list(events.values()), own, renamed, account.connection.since),
+        not_touched=tuple(outlasting(own, found, account.connection.since)),
     )
 
 
@@ -177,13 +183,4 @@ def _by_others(others: Sequence[Event]) -> Iterator[tuple[str, str]]:
         answer = mapping(event.body.get("responseElements"))
         for part in ("user", "role"):
             if arn := text_at(answer, (part, "arn")):
-                yield arn, _caller(mapping(event.body.get("userIdentity")))
-
-
-def _caller(who: Mapping[str, object]) -> str:
-    """Return ``root``, ``user/NAME`` or ``role/NAME``: whose rights a call had."""
-    if who.get("type") == "Root":
-        return "root"
-    issuer = mapping(mapping(who.get("sessionContext")).get("sessionIssuer"))
-    kind = "role" if who.get("type") == "AssumedRole" or issuer.get("type") == "Role" else "user"
-    return f"{kind}/{issuer.get('userName') or who.get('userName') or ''}"
+                yield arn, caller(mapping(event.body.get("userIdentity")))

@@ -11,10 +11,9 @@ from breakglass.clock import Instant
 from breakglass_aws.account import Account
 from breakglass_aws.bulk import Entity, entity
 from breakglass_aws.discover.tags import TAG
+from breakglass_aws.since_harm import made_since
 from breakglass_aws.texts import detail_texts
 
-SECOND_MS = 1000
-"""IAM tells when something was made in whole seconds."""
 SERVICE_PATHS = ("/aws-service-role/", "/aws-reserved/")
 
 
@@ -104,7 +103,7 @@ def new_friends(principals: Iterable[Principal], own: Sequence[str], since: Inst
         one
         for one in principals
         if one.key == "roles"
-        and one.created.epoch_ms >= since.epoch_ms - SECOND_MS
+        and made_since(one.created.epoch_ms, since.epoch_ms)
         and one.arn not in own
         and not one.path.startswith(SERVICE_PATHS)
         and set(own).intersection(one.trusts)
@@ -116,7 +115,7 @@ def unexplained(principals: Iterable[Principal], known: Sequence[str], since: In
     return [
         one
         for one in principals
-        if one.created.epoch_ms >= since.epoch_ms - SECOND_MS
+        if made_since(one.created.epoch_ms, since.epoch_ms)
         and one.arn not in known
         and not one.path.startswith(SERVICE_PATHS)
     ]
@@ -137,7 +136,7 @@ def explained(
     good |= {
         one.short
         for one in principals
-        if one.created.epoch_ms < since.epoch_ms - SECOND_MS and one.arn not in own
+        if not made_since(one.created.epoch_ms, since.epoch_ms) and one.arn not in own
     }
     found: list[str] = []
     while fresh := [arn for arn, by in makers.items() if arn not in found and by <= good]:

@@ -23,6 +23,7 @@ from breakglass_aws.sandbox import (
     metadata_additions,
     org_entities,
     org_invitations,
+    peacetime,
     platform,
     queue_corrections,
     quota_guards,
@@ -87,6 +88,7 @@ RESETS: tuple[Callable[[], None], ...] = (
     *bedrock_additions.RESETS,
     *iam_additions.RESETS,
     *org_invitations.RESETS,
+    *peacetime.RESETS,
     *resource_policies.RESETS,
     *identity_additions.RESETS,
     *sso_additions.RESETS,
@@ -110,6 +112,7 @@ STATES: Mapping[str, Callable[[], Any]] = {
 """Name -> JSON of state, for comparing before and after."""
 CONTROLS: Mapping[str, Callable[[Mapping[str, Any]], Any]] = {
     **platform.CONTROLS,
+    **peacetime.CONTROLS,
     **lambda_additions.CONTROLS,
     **map_runs_additions.CONTROLS,
 }

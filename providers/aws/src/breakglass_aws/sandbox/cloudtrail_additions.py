@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from breakglass_aws.sandbox import record
+from breakglass_aws.sandbox import peacetime, record
 from breakglass_aws.sandbox.call import Call, Handler, Refusal
 from breakglass_aws.sandbox.record import Recorded
 from breakglass_aws.sandbox.trail_records import (
@@ -84,7 +84,7 @@ def _history(call: Call) -> Iterator[Recorded]:
         where = HOME if elsewhere(made.service) else made.region
         if recorded.identity is None or made.account != call.account or where != call.region:
             continue
-        if recorded.at_ms <= shown_ms and not _is_data(made):
+        if recorded.at_ms <= shown_ms and not _is_data(made) and peacetime.in_history(recorded):
             yield recorded
 
 
