@@ -8,6 +8,7 @@ Suspending or stopping the instance releases an ephemeral one as well.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from breakglass.canon import Json
@@ -26,6 +27,7 @@ from breakglass.model.resource import Resource, State
 from breakglass.provider import Outcome, Proposal, Proposed, Reversal, WaitFor
 from breakglass_gcp.actions import compute_members
 from breakglass_gcp.actions import compute_reading as reading
+from breakglass_gcp.actions.compute_tries import Tries
 from breakglass_gcp.messages import as_json, fields, text
 from breakglass_gcp.project import Project
 
@@ -86,7 +88,8 @@ class RemoveExternalAddress:
         return State(objects)
 
     def apply(self, resource: Resource, before: State, token: str) -> None:  # noqa: ARG002 - addresses are compared
-        """Take each away."""
+        """Take each away; one that fails keeps no other."""
+        tries = Tries()
         for key, held in before.objects.items():
             seen = fields(held)
             asked = {
@@ -94,10 +97,14 @@ class RemoveExternalAddress:
                 "network_interface": seen["face"],
                 "access_config": text(seen, "config", "name"),
             }
-            try:
-                self._project.operate("instances", "delete_access_config", asked)
-            except Gone:
-                continue
+            tries.make(partial(self._delete, asked))
+        tries.end()
+
+    def _delete(self, asked: Mapping[str, object]) -> None:
+        try:
+            self._project.operate("instances", "delete_access_config", asked)
+        except Gone:
+            return
 
     def judge(self, resource: Resource, state: State) -> Judgement:
         """Decide whether an external address is left."""

@@ -9,6 +9,7 @@ else's instance has it, else by a network tag. The metadata server, DNS, DHCP an
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from breakglass.canon import Json
@@ -28,6 +29,7 @@ from breakglass.provider import Outcome, Reversal
 from breakglass_gcp.actions import compute_egress_plan as planned
 from breakglass_gcp.actions import compute_reading as reading
 from breakglass_gcp.actions import compute_rules as rules
+from breakglass_gcp.actions.compute_tries import Tries
 from breakglass_gcp.messages import as_json, fields
 from breakglass_gcp.project import Project
 from breakglass_gcp.refusals import Conflict
@@ -99,16 +101,23 @@ class DenyEgress:
         return State(objects)
 
     def apply(self, resource: Resource, before: State, token: str) -> None:  # noqa: ARG002 - rules are compared
-        """Tag what is met by its tag, then make each rule that is not there as it should be."""
-        tag = str(resource.params["rule"])
+        """Tag what is met by its tag, then make each rule that is not there as it should be.
+
+        One that fails keeps no other from being made: whoever may change an instance can refuse it a tag.
+        """
+        tag, tries = str(resource.params["rule"]), Tries()
         for key, seen in before.objects.items():
             if key.startswith(TAGS) and tag not in reading.texts(fields(seen)["tags"]):
-                self._tag(key.removeprefix(TAGS), tag, on=True)
+                tries.make(partial(self._tag, key.removeprefix(TAGS), tag, on=True))
         for key, seen in before.objects.items():
             if key.startswith(RULE) and not _is_ours(resource, fields(seen)):
-                if fields(seen)["there"] is not None:
-                    self._delete(key.removeprefix(RULE))
-                self._insert(_wanted(resource, fields(seen)))
+                tries.make(partial(self._make, resource, key.removeprefix(RULE), fields(seen)))
+        tries.end()
+
+    def _make(self, resource: Resource, name: str, seen: Mapping[str, Json]) -> None:
+        if seen["there"] is not None:
+            self._delete(name)
+        self._insert(_wanted(resource, seen))
 
     def judge(self, resource: Resource, state: State) -> Judgement:
         """Decide whether every network denies every instance, and nothing lets it out before."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from breakglass.canon import Json
@@ -26,6 +27,7 @@ from breakglass.model.resource import Resource, State
 from breakglass.provider import Outcome, Proposal, Proposed, Reversal
 from breakglass_gcp.actions import compute_reading as reading
 from breakglass_gcp.actions import compute_rules as rules
+from breakglass_gcp.actions.compute_tries import Tries
 from breakglass_gcp.messages import fields
 from breakglass_gcp.project import Project
 
@@ -84,9 +86,11 @@ class DetachSchedules:
         return State(objects)
 
     def apply(self, resource: Resource, before: State, token: str) -> None:  # noqa: ARG002 - policies are compared
-        """Take them off."""
+        """Take them off; one that fails keeps no other on."""
+        tries = Tries()
         for key in before.objects:
-            self._change("remove", key)
+            tries.make(partial(self._change, "remove", key))
+        tries.end()
 
     def judge(self, resource: Resource, state: State) -> Judgement:
         """Decide whether a schedule is left."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
+from functools import partial
 from typing import Any
 from urllib.parse import quote
 
@@ -26,6 +27,7 @@ from breakglass.model.action import (
 from breakglass.model.resource import Resource, State
 from breakglass.provider import Outcome, Reversal
 from breakglass_gcp.actions.account_choice import account_name
+from breakglass_gcp.actions.compute_tries import Tries
 from breakglass_gcp.messages import text
 from breakglass_gcp.project import Project
 from breakglass_gcp.refusals import Conflict
@@ -90,10 +92,12 @@ class DeactivateHmacKeys:
         )
 
     def apply(self, resource: Resource, before: State, token: str) -> None:  # noqa: ARG002 - the API takes no token
-        """Set every key inactive that is not."""
+        """Set every key inactive that is not; one that is fought over keeps no other active."""
+        tries = Tries()
         for key, one in before.objects.items():
             if text(one, "state") == ACTIVE:
-                self._set(key, ACTIVE, INACTIVE)
+                tries.make(partial(self._set, key, ACTIVE, INACTIVE))
+        tries.end()
 
     def judge(self, resource: Resource, state: State) -> Judgement:  # noqa: ARG002 - the state says it all
         """Decide whether a key is left that works."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from breakglass.canon import Json
@@ -28,6 +29,7 @@ from breakglass.model.action import (
 from breakglass.model.resource import Resource, State
 from breakglass.provider import Outcome, Reversal
 from breakglass_gcp.actions.account_choice import account_name
+from breakglass_gcp.actions.compute_tries import Tries
 from breakglass_gcp.messages import field
 from breakglass_gcp.probe import judge_key, keep_token
 from breakglass_gcp.project import Project
@@ -89,8 +91,10 @@ class DisableKeys:
         alive = [key for key, one in before.objects.items() if field(one, "disabled") is not True]
         if alive and resource.params["held_key"]:
             keep_token(self._project, str(resource.params["email"]))
+        tries = Tries()
         for key in alive:
-            self._set(resource, key, "disable_service_account_key")
+            tries.make(partial(self._set, resource, key, "disable_service_account_key"))
+        tries.end()
 
     def judge(self, resource: Resource, state: State) -> Judgement:  # noqa: ARG002 - the state says it all
         """Decide whether a key is left that works."""
