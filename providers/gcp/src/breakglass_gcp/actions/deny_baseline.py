@@ -28,6 +28,7 @@ BASELINE = tuple(
             "iam.googleapis.com/serviceAccountKeys.enable",
             "iam.googleapis.com/serviceAccounts.enable",
             "iam.googleapis.com/serviceAccounts.getOpenIdToken",
+            "pubsub.googleapis.com/subscriptions.consume",
             "pubsub.googleapis.com/topics.publish",
             "run.googleapis.com/jobs.run",
             "run.googleapis.com/services.create",

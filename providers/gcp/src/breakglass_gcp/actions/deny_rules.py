@@ -22,6 +22,7 @@ _EVERYBODY = frozenset({"principalSet://goog/public:all"})
 _OF_PROJECTS = "//cloudresourcemanager.googleapis.com/"
 """IAM documentation, "Principal identifiers": all accounts of a project, a folder, an organisation."""
 _POOL = re.compile(r"/work(?:load|force)(?:Identity)?Pools/([^/]+)")
+_ACCOUNT = "/serviceAccounts/"
 _HARMLESS = frozenset({"get", "list", "search", "getIamPolicy", "testIamPermissions"})
 
 
@@ -79,8 +80,13 @@ def spares_all(rules: Sequence[Rule], principal: str) -> bool:
 
 
 def spares_any(rules: Sequence[Rule], principal: str) -> bool:
-    """Return whether one of these rules spares a principal."""
-    return any(principal in _texts(rule.body, _SPARED) for rule in rules)
+    """Return whether one of these rules spares a principal; an account also by a name with its project."""
+    account = principal.partition(_ACCOUNT)[2]
+    return any(
+        one == principal or (account and one.partition(_ACCOUNT)[2] == account)
+        for rule in rules
+        for one in _texts(rule.body, _SPARED)
+    )
 
 
 def spared_sets(rules: Sequence[Rule], principal: str) -> frozenset[str]:
