@@ -122,4 +122,4 @@ SERVICES: Mapping[str, Service] = {
     "orgpolicy": Service("", "", "orgpolicy.googleapis.com", "orgpolicy"),
     "storage": Service("", "", "storage.googleapis.com", "storage"),
 }
-"""Name that the actions use -> how it is called. google-cloud-storage is made by `Wire.storage`."""
+"""Name that the actions use -> how it is called."""
