@@ -11,7 +11,7 @@ import pytest
 from breakglass.canon import Json
 from breakglass.errors import Denied, InDoubt, ProviderError, Throttled, Unsettled
 from breakglass.provider import Outcome
-from breakglass_gcp.actions.compute_tries import Tries
+from breakglass_gcp.tries import Tries
 from providers.gcp.tests import rig_compute as compute
 from providers.gcp.tests.rig_gcp import Rig, proposal, undo
 from providers.gcp.tests.test_gcp_groups_attacks import (

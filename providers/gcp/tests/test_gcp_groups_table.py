@@ -11,7 +11,7 @@ from breakglass.errors import Denied, InDoubt, ProviderError, Throttled, Transie
 from breakglass_gcp.actions.compute_choice import MOVING, Way, planned, status_of, way
 from breakglass_gcp.actions.compute_group_made import changed
 from breakglass_gcp.actions.compute_reading import MADE, OFF, ON
-from breakglass_gcp.actions.compute_tries import Tries
+from breakglass_gcp.tries import Tries
 
 TARGETS = ("RUNNING", "SUSPENDED", "STOPPED", "ABANDONED", "DELETED", "INVALID", "", "UNHEARD_OF")
 CALLS = {Way.SUSPEND_TOGETHER, Way.SUSPEND, Way.STOP_THROUGH, Way.STOP}

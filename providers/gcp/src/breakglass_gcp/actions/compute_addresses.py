@@ -27,9 +27,9 @@ from breakglass.model.resource import Resource, State
 from breakglass.provider import Outcome, Proposal, Proposed, Reversal, WaitFor
 from breakglass_gcp.actions import compute_members
 from breakglass_gcp.actions import compute_reading as reading
-from breakglass_gcp.actions.compute_tries import Tries
 from breakglass_gcp.messages import as_json, fields, text
 from breakglass_gcp.project import Project
+from breakglass_gcp.tries import Tries
 
 SPEC = ActionSpec(
     name="gcp.compute.remove_external_address",

@@ -29,10 +29,10 @@ from breakglass.provider import Outcome, Reversal
 from breakglass_gcp.actions import compute_egress_plan as planned
 from breakglass_gcp.actions import compute_reading as reading
 from breakglass_gcp.actions import compute_rules as rules
-from breakglass_gcp.actions.compute_tries import Tries
 from breakglass_gcp.messages import as_json, fields
 from breakglass_gcp.project import Project
 from breakglass_gcp.refusals import Conflict
+from breakglass_gcp.tries import Tries
 
 _DOCUMENT = "VPC documentation, VPC firewall rules"
 SPEC = ActionSpec(

@@ -29,10 +29,10 @@ from breakglass_gcp.actions import compute_power as power
 from breakglass_gcp.actions import compute_reading as reading
 from breakglass_gcp.actions.compute_choice import MOVING, Way, may_run, planned
 from breakglass_gcp.actions.compute_choice import way as choose
-from breakglass_gcp.actions.compute_tries import Patience, Tries, at_once, rest
 from breakglass_gcp.calls import OPERATION_S
 from breakglass_gcp.messages import fields
 from breakglass_gcp.project import Project
+from breakglass_gcp.tries import Patience, Tries, at_once, rest
 
 SPEC = ActionSpec(
     name="gcp.compute.suspend_group",

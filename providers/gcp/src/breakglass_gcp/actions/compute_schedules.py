@@ -27,9 +27,9 @@ from breakglass.model.resource import Resource, State
 from breakglass.provider import Outcome, Proposal, Proposed, Reversal
 from breakglass_gcp.actions import compute_reading as reading
 from breakglass_gcp.actions import compute_rules as rules
-from breakglass_gcp.actions.compute_tries import Tries
 from breakglass_gcp.messages import fields
 from breakglass_gcp.project import Project
+from breakglass_gcp.tries import Tries
 
 SPEC = ActionSpec(
     name="gcp.compute.detach_schedules",

@@ -86,9 +86,8 @@ class DenyPolicies:
         policy: JsonObject | None
         try:
             policy = as_json(self._project.call(SERVICE, "get_policy", {"name": name}))
-            if policy.get(
-                "delete_time"
-            ):  # IAM API v2 reference, Policy.deleteTime: it denies nobody any more
+            # IAM API v2 reference, Policy.deleteTime: it is still shown, and denies nobody any more.
+            if policy.get("delete_time"):
                 policy = None
         except Gone:
             policy = None

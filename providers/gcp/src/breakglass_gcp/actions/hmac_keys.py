@@ -27,11 +27,11 @@ from breakglass.model.action import (
 from breakglass.model.resource import Resource, State
 from breakglass.provider import Outcome, Reversal
 from breakglass_gcp.actions.account_choice import account_name
-from breakglass_gcp.actions.compute_tries import Tries
 from breakglass_gcp.messages import text
 from breakglass_gcp.project import Project
 from breakglass_gcp.refusals import Conflict
 from breakglass_gcp.since_harm import SinceHarm
+from breakglass_gcp.tries import Tries
 
 SPEC = ActionSpec(
     name="gcp.storage.deactivate_hmac_keys",

@@ -29,12 +29,12 @@ from breakglass.model.action import (
 from breakglass.model.resource import Resource, State
 from breakglass.provider import Outcome, Reversal
 from breakglass_gcp.actions.account_choice import account_name
-from breakglass_gcp.actions.compute_tries import Tries
 from breakglass_gcp.messages import field
 from breakglass_gcp.probe import judge_key, keep_token
 from breakglass_gcp.project import Project
 from breakglass_gcp.refusals import code_of
 from breakglass_gcp.since_harm import SinceHarm
+from breakglass_gcp.tries import Tries
 
 SPEC = ActionSpec(
     name="gcp.iam.disable_keys",
