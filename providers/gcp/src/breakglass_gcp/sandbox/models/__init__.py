@@ -19,6 +19,7 @@ MODELS: tuple[str, ...] = (
     "compute_network",
     "compute_groups",
     "compute_group_members",
+    "compute_addresses",
     "compute_disks",
     "compute_schedules",
     "container",

@@ -1,4 +1,4 @@
-"""Compute Engine v1: instances, their life cycle, tags, accounts and external addresses.
+"""Compute Engine v1: instances, their life cycle, tags, accounts and access configs.
 
 Life cycle and refusals: Compute Engine documentation, "Suspend, stop, or reset Compute Engine instances".
 """
@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from breakglass_gcp.sandbox.call import Refusal
+from breakglass_gcp.sandbox.models import compute_addresses
 from breakglass_gcp.sandbox.models import compute_operations as shared
 
 if TYPE_CHECKING:
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from breakglass_gcp.sandbox.world import World
 
 TABLE = "compute.instances"
-ADDRESSES = "compute.addresses"
 TAKES_S = 0.05
 SUSPEND_FAILS = "sandbox-suspend-fails"
 """A label: the operation that suspends such an instance fails."""
@@ -228,32 +228,12 @@ def _add_config(world: World, call: Call) -> object:
     config = compute_v1.AccessConfig(call.request.access_config_resource)
     call.needs("compute.subnetworks.useExternalIp", f"projects/{call.project}")
     if config.nat_i_p:
-        static = {one.address for _, one in shared.in_project(world, ADDRESSES, f"projects/{call.project}")}
-        if config.nat_i_p not in static:
+        if config.nat_i_p not in compute_addresses.reserved(world, f"projects/{call.project}"):
             call.fail("INVALID_ARGUMENT", f"'{config.nat_i_p}' is not a reserved address of the project.")
         call.needs("compute.addresses.use", f"projects/{call.project}")
     _addressed(world, config)
     face.access_configs = [config]
     return shared.begin(world, call, "addAccessConfig", name_of(call))
-
-
-def _insert_address(world: World, call: Call) -> object:
-    from google.cloud import compute_v1
-
-    scope = shared.scope_of(call)
-    call.needs("compute.addresses.create", scope)
-    one = compute_v1.Address(call.request.address_resource)
-    one.address_type, one.status = one.address_type or "EXTERNAL", "RESERVED"
-    world.table(ADDRESSES)[f"{scope}/addresses/{one.name}"] = one
-    return shared.begin(world, call, "insert", f"{scope}/addresses/{one.name}")
-
-
-def _list_addresses(world: World, call: Call) -> object:
-    from google.cloud import compute_v1
-
-    call.needs("compute.addresses.list", f"projects/{call.project}")
-    found = shared.in_project(world, ADDRESSES, shared.scope_of(call))
-    return compute_v1.AddressList(items=[one for _, one in found])
 
 
 def _down(world: World, asked: Mapping[str, Any]) -> object:
@@ -294,8 +274,6 @@ HANDLERS: Mapping[str, Callable[[World, Call], Any]] = {
     "compute.instances.setServiceAccount": _set_account,
     "compute.instances.deleteAccessConfig": _delete_config,
     "compute.instances.addAccessConfig": _add_config,
-    "compute.addresses.insert": _insert_address,
-    "compute.addresses.list": _list_addresses,
 }
 CONTROLS: Mapping[str, Callable[[World, Mapping[str, Any]], Any]] = {"compute.down": _down}
 STATE = _state
