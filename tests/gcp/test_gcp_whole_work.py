@@ -27,7 +27,16 @@ from tests.hosts.fleet import CLOCK, INCIDENT, Fleet
 ADDRESS = "203.0.113.200"
 INSIDE: dict[str, Any] = {"network_interfaces": [{"network": "default"}]}
 """Of the group: an ephemeral external address would be lost for good."""
-CHANNELS = ("run-job:bot", "pool:bot", "run:bot", "workflow:bot", "vm:solo", "flow:solo", "vm:crew")
+CHANNELS = (
+    "run-job:bot",
+    "pool:bot",
+    "instance:bot",
+    "run:bot",
+    "workflow:bot",
+    "vm:solo",
+    "flow:solo",
+    "vm:crew",
+)
 """What must work before, and not after; the machines of the group are told by how their names begin."""
 
 
@@ -37,6 +46,9 @@ def lay_out(cloud: Cloud, folder: Path) -> dict[str, object]:
     run = Run(rig, cloud.account("bot", "roles/run.admin"))
     run.job()
     run.pool(scaling={"manual_instance_count": 2})
+    run.instance()
+    # One that was made since the harm began would not come back with the restore.
+    cloud.control("run.instance_tells", instance=BOT, age_s=86_400)
     config = {"service_account_email": run.account, "min_instance_count": 1, "timeout_seconds": 2}
     event = {"event_type": "google.cloud.pubsub.topic.v1.messagePublished"}
     deploy(run, service_config=config, event_trigger=event)
@@ -56,6 +68,7 @@ def lay_out(cloud: Cloud, folder: Path) -> dict[str, object]:
         service_accounts=[run.account],
         run_jobs=[BOT],
         worker_pools=[BOT],
+        run_instances=[BOT],
         functions=[BOT],
         workflows=[BOT],
         eventarc_triggers=[f"{LOCATION}/bot-events"],

@@ -10,6 +10,7 @@ from typing import Any
 from breakglass.canon import Json
 from breakglass.model.resource import Resource
 from breakglass.provider import Action
+from breakglass_gcp.calls import Calls
 from breakglass_gcp.connect import GcpProvider
 from providers.gcp.tests.rig_gcp import LOCATION, Rig, proposal
 
@@ -67,6 +68,12 @@ class Run:
         pool = {"template": {"service_account": self.account}, **fields}
         asked = {"parent": self.parent, "worker_pool_id": "bot", "worker_pool": pool}
         assert self.rig.admin.operate("run_pools", "create_worker_pool", asked)
+
+    def instance(self, name: str = "bot", by: Calls | None = None, **fields: Any) -> None:  # noqa: ANN401 - as above
+        """Make an instance that runs as the agent, by its owner where nobody else is named."""
+        body = {"service_account": self.account, "containers": [{"image": "x"}], **fields}
+        asked = {"parent": self.parent, "instance_id": name, "instance": _typed("Instance", body)}
+        assert (by or self.rig.admin).operate("run_instances", "create_instance", asked)
 
     def workflow(self, name: str = "bot") -> None:
         """Make a workflow that acts as the agent."""

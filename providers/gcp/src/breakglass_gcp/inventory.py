@@ -37,6 +37,7 @@ SETTINGS = (
     Setting("run_services", _TEXTS, "Cloud Run services: LOCATION/NAME"),
     Setting("run_jobs", _TEXTS, "Cloud Run jobs: LOCATION/NAME"),
     Setting("worker_pools", _TEXTS, "Cloud Run worker pools: LOCATION/NAME"),
+    Setting("run_instances", _TEXTS, "Cloud Run instances, each one container by itself: LOCATION/NAME"),
     Setting("functions", _TEXTS, "Cloud Functions, 2nd generation: LOCATION/NAME"),
     Setting("workflows", _TEXTS, "Workflows: LOCATION/NAME"),
     Setting("instances", _TEXTS, "Compute Engine instances: ZONE/NAME"),

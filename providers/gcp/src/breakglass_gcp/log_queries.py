@@ -17,6 +17,8 @@ _WORK: Mapping[str, tuple[tuple[str, str, str], ...]] = {
     "run_services": (("cloud_run_revision", "service_name", "location"),),
     "run_jobs": (("cloud_run_job", "job_name", "location"),),
     "worker_pools": (("cloud_run_worker_pool", "worker_pool_name", "location"),),
+    # Its type is named in no document that we have: it follows the pattern of the others.
+    "run_instances": (("cloud_run_instance", "instance_name", "location"),),
     "functions": (
         ("cloud_run_revision", "service_name", "location"),
         ("cloud_function", "function_name", "region"),

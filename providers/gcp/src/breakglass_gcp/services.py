@@ -36,6 +36,7 @@ SERVICES: Mapping[str, Service] = {
     "run_jobs": Service("google.cloud.run_v2", "JobsClient", "run.googleapis.com", "run"),
     "run_executions": Service("google.cloud.run_v2", "ExecutionsClient", "run.googleapis.com", "run"),
     "run_pools": Service("google.cloud.run_v2", "WorkerPoolsClient", "run.googleapis.com", "run"),
+    "run_instances": Service("google.cloud.run_v2", "InstancesClient", "run.googleapis.com", "run"),
     "run_revisions": Service("google.cloud.run_v2", "RevisionsClient", "run.googleapis.com", "run"),
     "functions": Service(
         "google.cloud.functions_v2", "FunctionServiceClient", "cloudfunctions.googleapis.com"

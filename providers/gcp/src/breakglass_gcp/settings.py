@@ -24,6 +24,7 @@ _PLACED = (
     "gke_clusters",
     "instance_groups",
     "instances",
+    "run_instances",
     "run_jobs",
     "run_services",
     "scheduler_jobs",

@@ -31,7 +31,16 @@ from breakglass_gcp.refusals import SERVICE_DISABLED, reason_of
 from breakglass_gcp.successor import pinned
 from breakglass_gcp.token_life import SEEN_LATE_S, TokenLife, token_lives
 
-_USERS = ("run_services", "run_jobs", "worker_pools", "functions", "workflows", "instances", "scheduler_jobs")
+_USERS = (
+    "run_services",
+    "run_jobs",
+    "worker_pools",
+    "run_instances",
+    "functions",
+    "workflows",
+    "instances",
+    "scheduler_jobs",
+)
 MOST_USERS = 20
 _NONE = Judged((), (), {}, ())
 

@@ -28,6 +28,7 @@ _AGENTS = (
     "run_services",
     "run_jobs",
     "worker_pools",
+    "run_instances",
     "functions",
     "workflows",
     "instances",

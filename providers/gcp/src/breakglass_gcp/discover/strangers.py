@@ -31,7 +31,7 @@ _WAYS_IN = {
     "updaterole": "custom role",
 }
 _CHANGES: tuple[tuple[str, str, Verdict], ...] = (
-    (r"run\..*\.(Update|Replace)(Service|Job|WorkerPool)$", "code", Verdict.NOT_CONTAINED),
+    (r"run\..*\.(Update|Replace)(Service|Job|WorkerPool|Instance)$", "code", Verdict.NOT_CONTAINED),
     (r"functions\..*\.UpdateFunction$", "code", Verdict.NOT_CONTAINED),
     (r"workflows\..*\.UpdateWorkflow$", "code", Verdict.NOT_CONTAINED),
     (r"compute\..*\.set(Common)?(Instance)?Metadata$", "metadata", Verdict.NOT_CONTAINED),

@@ -171,6 +171,14 @@ KINDS: tuple[Kind, ...] = (
         "run.workerpools.list",
         _run("worker_pools", lambda one: str(one.template.service_account)),
     ),
+    Kind(
+        "run_instances",
+        "Cloud Run instance",
+        "run_instances",
+        "list_instances",
+        "run.instances.list",
+        _run("run_instances", lambda one: str(one.service_account)),
+    ),
     Kind("functions", "function", "functions", "list_functions", "cloudfunctions.functions.list", _function),
     Kind("workflows", "workflow", "workflows", "list_workflows", "workflows.workflows.list", _workflow),
     Kind(

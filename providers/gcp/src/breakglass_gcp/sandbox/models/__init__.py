@@ -28,6 +28,7 @@ MODELS: tuple[str, ...] = (
     "run_requests",
     "run_jobs",
     "run_pools",
+    "run_singletons",
     "functions",
     "workflows",
     "delivered",
