@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from breakglass.errors import Unsupported
+from breakglass.errors import ProviderError, Unreachable, Unsupported
+from breakglass_kubernetes.drill import KubernetesCloud
 from breakglass_kubernetes.sandbox import build
 from breakglass_kubernetes.sandbox.process import ApiError, start
 from tests.backends import need
@@ -136,3 +137,14 @@ def test_the_program_says_how_to_reach_it_and_what_it_cannot_show(tmp_path: Path
     assert "No container runs and no packet flows" in said
     assert running.returncode == 0
     assert not errors
+
+
+def test_an_agent_that_cannot_be_laid_out_fails_the_drill(tmp_path: Path) -> None:
+    """A ProviderError would only be a note that Kubernetes is not drilled, and the drill would end well."""
+    sandbox = start()
+    sandbox.close()
+
+    with pytest.raises(Unreachable, match="could not be laid out") as told:
+        KubernetesCloud(sandbox, tmp_path).lay_out()
+
+    assert not isinstance(told.value, ProviderError | Unsupported)

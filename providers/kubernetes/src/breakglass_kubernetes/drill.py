@@ -14,7 +14,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from breakglass.errors import ProviderError
+from breakglass.errors import ProviderError, Unreachable
 from breakglass.model.resource import Reach
 from breakglass.provider import AgentCloud, CloudEffect
 from breakglass.provider.resident import Resident
@@ -100,8 +100,16 @@ class KubernetesCloud:
         return ("token of bot", "token of helper", "new pods")
 
     def lay_out(self) -> None:
-        """Make what the agent is in peacetime; it does not act yet. Raises ProviderError."""
-        self._layout = drill_layout.lay_out(self._sandbox, _rights(self.reach))
+        """Make what the agent is in peacetime; it does not act yet.
+
+        Raises:
+            Unreachable: it could not be made. That fails a drill; a ProviderError would say that there is no
+                sandbox of it here, and the drill would go on without.
+        """
+        try:
+            self._layout = drill_layout.lay_out(self._sandbox, _rights(self.reach))
+        except (ProviderError, OSError) as error:
+            raise Unreachable(f"the drill's agent could not be laid out in kubernetes: {error}") from error
 
     def settle(self) -> None:
         """Let the agent act, and wait until its pods run. Raises ProviderError."""
@@ -193,14 +201,12 @@ def start(folder: Path, *, say: Callable[[str], None]) -> AgentCloud:
 
     Raises:
         Unsupported: its programs are not built here; the remedy says how to get them.
-        ProviderError: it does not start, or does not answer.
+        ProviderError: it does not start.
+        Unreachable: it started, and the agent could not be laid out in it.
     """
     cloud = KubernetesCloud(start_sandbox(say=say), folder)
     try:
         cloud.lay_out()
-    except OSError as error:
-        cloud.stop()
-        raise ProviderError(f"the sandbox does not answer: {error}") from error
     except BaseException:
         cloud.stop()
         raise
