@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from breakglass_kubernetes import kinds
 from breakglass_kubernetes.sandbox.process import Sandbox
 from providers.kubernetes.tests.planes_k8s import Planes, planes
 from tests.kubernetes.cluster_fleet import Cluster
@@ -33,7 +32,7 @@ def agents(plane: Sandbox) -> Callable[[], Cluster]:
 
     def another() -> Cluster:
         made = Cluster(plane, f"rogue-{secrets.token_hex(3)}")
-        made.make(kinds.NAMESPACES, made.namespace, {})
+        made.plane.make_namespace(made.namespace)
         return made
 
     return another

@@ -70,7 +70,7 @@ class Herd:
 
     def _space(self, name: str) -> None:
         if name != self.cluster.namespace:
-            self.cluster.make(kinds.NAMESPACES, name, {})
+            self.cluster.plane.make_namespace(name)
         for role, rules in RIGHTS.items():
             self.cluster.make(kinds.ROLES, role, {"rules": list(rules)}, namespace=name)
 

@@ -17,7 +17,6 @@ from breakglass.journal.reader import read_sealed
 from breakglass.model.action import Verdict
 from breakglass.model.plan import Plan
 from breakglass.usecases.contain import finish, open_signed
-from breakglass_kubernetes import kinds
 from breakglass_kubernetes.sandbox.process import start
 from providers.kubernetes.tests.rig_k8s import peace_ends
 from tests.hosts.executors import make_plan
@@ -169,7 +168,7 @@ def twin(cluster: Cluster) -> Iterator[Cluster]:
     other = start()
     try:
         made = Cluster(other, cluster.namespace)
-        made.make(kinds.NAMESPACES, made.namespace, {})
+        other.make_namespace(made.namespace)
         lay_out(made)
         made.make_executor()
         yield made

@@ -73,8 +73,7 @@ class Rig:
 
     def new_namespace(self, name: str) -> str:
         """Make a namespace."""
-        body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
-        self.plane.call("POST", "/api/v1/namespaces", body)
+        self.plane.make_namespace(name)
         return name
 
     def make(self, kind: Kind, name: str, body: Mapping[str, Any], *, namespace: str = "") -> dict[str, Any]:

@@ -42,7 +42,7 @@ def data(plane: Sandbox) -> bytes:
 @pytest.fixture(scope="module")
 def executor(plane: Sandbox) -> str:
     """Make an account that may do everything, whose tokens the executor may show; return its namespace."""
-    plane.call("POST", NAMESPACES.path(), {"metadata": {"name": "tokens"}})
+    plane.make_namespace("tokens")
     plane.call("POST", SERVICE_ACCOUNTS.path("tokens"), {"metadata": {"name": "executor"}})
     binding = {
         "metadata": {"name": "tokens-executor"},

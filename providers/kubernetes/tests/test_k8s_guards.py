@@ -288,7 +288,7 @@ def test_a_namespace_of_the_agent_can_be_deleted(rig: Rig) -> None:
         rig.plane.call("DELETE", f"/api/v1/namespaces/{own}")
         wait_until(lambda: not exists(rig, f"/api/v1/namespaces/{own}"), at_most_s=60)
         fresh = rig.new_namespace(f"{rig.namespace}-fresh")
-        wait_until(lambda: exists(rig, SERVICE_ACCOUNTS.path(fresh, "default")))
+        assert exists(rig, SERVICE_ACCOUNTS.path(fresh, "default"))
 
 
 def deployment_spec(*, replicas: int = 1) -> dict[str, Any]:

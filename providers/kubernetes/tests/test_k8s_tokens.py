@@ -10,7 +10,6 @@ from breakglass_kubernetes import probe
 from breakglass_kubernetes.actions import service_accounts, token_secrets
 from breakglass_kubernetes.cluster import Cluster
 from breakglass_kubernetes.kinds import SECRETS, SERVICE_ACCOUNTS
-from breakglass_kubernetes.sandbox.process import ApiError
 from breakglass_kubernetes.signed_maps import mapped
 from breakglass_kubernetes.whoami import SELF_REVIEWS
 from providers.kubernetes.tests.rig_k8s import Rig, close, proposal, undo
@@ -64,7 +63,6 @@ def test_a_token_works_for_ten_seconds_more_and_the_probe_says_so_until_it_does_
 def test_the_default_account_that_the_controller_makes_again_is_another_one(rig: Rig) -> None:
     """It is emptied, marked, and counts as closed; a mark that somebody else writes does not."""
     provider = rig.provider(namespace=rig.namespace, own_namespace=True)
-    until(rig, "default")
     step = proposal(provider, ACTION)
     action = provider.actions[ACTION]
 
@@ -181,18 +179,6 @@ def until_refused(cluster: Cluster, token: str) -> None:
     while (status := cluster.as_token(token, "GET", "/api").status) != 401:
         assert time.monotonic() < end, status
         time.sleep(0.5)
-
-
-def until(rig: Rig, name: str) -> None:
-    """Wait until the controller manager made an account."""
-    for _ in range(100):
-        try:
-            rig.get(SERVICE_ACCOUNTS, name)
-        except ApiError:
-            time.sleep(0.1)
-        else:
-            return
-    raise AssertionError(f"{name} is not made")
 
 
 def until_token(rig: Rig, name: str) -> str:

@@ -37,7 +37,7 @@ class Layout:
 def lay_out(sandbox: Sandbox, rights: Sequence[Mapping[str, Any]]) -> Layout:
     """Make the agent, its neighbour, a deployer, and an executor with exactly these rights (ClusterRoles)."""
     make = _Maker(sandbox)
-    make(kinds.NAMESPACES, NAMESPACE, {})
+    sandbox.make_namespace(NAMESPACE)
     for account in (BOT, HELPER, NEIGHBOUR, DEPLOYER):
         make(kinds.SERVICE_ACCOUNTS, account, {"metadata": {"annotations": {"owner": account}}})
     _rights(make)

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from breakglass.errors import ProviderError, Unsupported
-from breakglass_kubernetes.sandbox import audit, build, install, pki
+from breakglass_kubernetes.sandbox import audit, build, install, namespaces, pki
 from breakglass_kubernetes.sandbox.api import Api, ApiError, Query
 from breakglass_kubernetes.sandbox.control import SECRET_HEADER
 from breakglass_kubernetes.sandbox.program import ABOUT
@@ -109,6 +109,15 @@ class Sandbox:
             ProviderError: they are not served in time.
         """
         return install.install(self.call, project)
+
+    def make_namespace(self, name: str) -> None:
+        """Make a namespace and wait until the controllers have put their own into it.
+
+        Raises:
+            ApiError: the API server refused it.
+            ProviderError: they do not in time.
+        """
+        namespaces.make(self.call, name)
 
     def pause(self) -> None:
         """Let the API server be silent, with every connection open (SIGSTOP)."""
