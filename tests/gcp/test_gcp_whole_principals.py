@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import time
 
 import pytest
 
 from breakglass.errors import ProviderError
 from breakglass.model.action import Grade, Verdict
 from breakglass_gcp.drill_layout import calls_as
+from providers.gcp.tests.pools_gcp import make_pool
 from tests.gcp.project_fleet import LOCATION, Cloud, arm, project_fleet, said
 
 POOL = "ci-agents"
@@ -32,10 +32,7 @@ def engine(cloud: Cloud) -> tuple[str, str]:
 
 def pool(cloud: Cloud) -> str:
     """Make a pool; return a principal of it."""
-    parent = f"projects/{cloud.project}/locations/global/workloadIdentityPools"
-    query = {"workloadIdentityPoolId": POOL}
-    cloud.admin.rest("iam_rest", "POST", f"v1/{parent}", query=query, body={"displayName": POOL})
-    time.sleep(0.2)
+    make_pool(cloud.admin, cloud.project, POOL)
     start = f"principal://iam.googleapis.com/projects/{cloud.number}/locations/global/workloadIdentityPools"
     return f"{start}/{POOL}/subject/bot"
 

@@ -15,6 +15,7 @@ from providers.gcp.tests.deny_gcp import (
     read,
     rule,
 )
+from providers.gcp.tests.pools_gcp import make_pool
 from providers.gcp.tests.rig_gcp import EXECUTOR, LOCATION, Rig, close, proposal
 from providers.gcp.tests.test_gcp_preflight import step
 
@@ -151,9 +152,7 @@ def test_an_account_that_is_disabled_needs_no_policy_of_the_organisation(rig: Ri
 
 def test_a_pool_of_the_same_name_in_another_project_is_somebody_elses_to_disable(rig: Rig) -> None:
     """Disabling the pool here ends nothing of an identity that comes through the one there."""
-    path = f"v1/projects/{rig.project}/locations/global/workloadIdentityPools"
-    rig.admin.rest("iam_rest", "POST", path, query={"workloadIdentityPoolId": "ci-pool"}, body={})
-    rig.control("platform", {"ticks": 2})
+    make_pool(rig.admin, rig.project, "ci-pool")
     own, others = (federated(rig, number).replace("/ci/", "/ci-pool/") for number in ("", "7"))
 
     assert doors(rig, principals=[own], workload_pools=["ci-pool"])[HERE] == []

@@ -13,6 +13,7 @@ from breakglass_gcp.calls import Calls
 from breakglass_gcp.discover.gather import Gathered, gather
 from breakglass_gcp.discover.labels import LABEL
 from breakglass_gcp.project import Project
+from providers.gcp.tests.pools_gcp import make_pool
 from providers.gcp.tests.rig_gcp import AGENT, LOCATION, Rig
 
 
@@ -209,9 +210,7 @@ def test_a_user_of_its_account_that_appeared_after_the_harm_began_is_no_veto(rig
 @pytest.mark.parametrize("named", ["principals", "workload_pools", "set"])
 def test_what_a_federated_identity_made_is_the_agents_too(rig: Rig, named: str) -> None:
     """By its subject, by its whole pool, or by a set of the pool."""
-    parent = f"projects/{rig.project}/locations/global/workloadIdentityPools"
-    query = {"workloadIdentityPoolId": "agents"}
-    rig.admin.rest("iam_rest", "POST", f"v1/{parent}", query=query, body={"displayName": "agents"})
+    make_pool(rig.admin, rig.project, "agents")
     start = f"iam.googleapis.com/projects/{rig.number}/locations/global/workloadIdentityPools/agents"
     subject = f"principal://{start}/subject/bot"
     rig.grant(subject, "roles/owner")

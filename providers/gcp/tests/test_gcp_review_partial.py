@@ -12,6 +12,7 @@ from breakglass_gcp.discover import audit
 from breakglass_gcp.discover.gather import gather
 from providers.gcp.tests import rig_compute as compute
 from providers.gcp.tests.deny_gcp import arm
+from providers.gcp.tests.pools_gcp import make_pool
 from providers.gcp.tests.rig_gcp import LOCATION, Rig, proposal
 from providers.gcp.tests.rig_run import BOT, Run
 from providers.gcp.tests.test_gcp_api_keys import ACTION as DELETE
@@ -27,8 +28,7 @@ def _fails(rig: Rig, method: str, code: str = "UNAVAILABLE", **more: Any) -> Non
 
 def _pool(rig: Rig, name: str) -> str:
     """Make a workload identity pool; return a principal of it."""
-    path = f"v1/projects/{rig.project}/locations/global/workloadIdentityPools"
-    rig.admin.rest("iam_rest", "POST", path, query={"workloadIdentityPoolId": name}, body={})
+    make_pool(rig.admin, rig.project, name)
     return (
         f"principal://iam.googleapis.com/projects/{rig.number}/locations/global/workloadIdentityPools/"
         f"{name}/subject/bot"

@@ -12,6 +12,7 @@ from breakglass.errors import Denied, ProviderError
 from breakglass.model.action import Grade, Verdict
 from breakglass.provider import Outcome
 from breakglass_gcp.refusals import Unauthenticated
+from providers.gcp.tests.pools_gcp import make_pool
 from providers.gcp.tests.restoring_gcp import restoring
 from providers.gcp.tests.rig_gcp import Rig, close, proposal, undo
 
@@ -22,14 +23,11 @@ POOL = "ci-agents"
 def make(rig: Rig, pool: str = POOL) -> str:
     """Make a pool with one provider; return the principal of a subject in it."""
     parent = f"v1/projects/{rig.project}/locations/global/workloadIdentityPools"
-    rig.admin.rest(
-        "iam_rest", "POST", parent, query={"workloadIdentityPoolId": pool}, body={"displayName": pool}
-    )
+    make_pool(rig.admin, rig.project, pool)
     issuer = {
         "oidc": {"issuerUri": "https://ci.example.com"},
         "attributeMapping": {"google.subject": "assertion.sub"},
     }
-    wait_until(lambda: pool in str(rig.control("state", {})["wif"]))
     query = {"workloadIdentityPoolProviderId": "ci"}
     rig.admin.rest("iam_rest", "POST", f"{parent}/{pool}/providers", query=query, body=issuer)
     wait_until(lambda: "providers/ci" in str(rig.control("state", {})["wif"]))
