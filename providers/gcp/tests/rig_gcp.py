@@ -69,7 +69,7 @@ class Rig:
         rig = cls(sandbox, folder, made["project"], made["number"], admin)
         role = rig.role("breakglassExecutor", sorted(permissions.needed("")))
         rig.account(EXECUTOR, roles=[role])
-        rig.secrets.keep_token(EXECUTOR, rig.token(rig.email(EXECUTOR)))
+        rig.secrets.keep_token(EXECUTOR, rig.token(rig.email(EXECUTOR), life_s=86_400))
         return rig
 
     def email(self, name: str) -> str:
