@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from breakglass.canon import Json
-from breakglass.clock import SystemClock
+from breakglass.clock import Clock, SystemClock
 from breakglass.errors import Denied
 from breakglass.incident.evidence import FolderEvidence
 from breakglass.incident.folder import IncidentFolder
@@ -53,6 +53,7 @@ class Rig:
     folder: Path
     secrets: Secrets
     opened: list[AwsProvider] = field(default_factory=list)
+    clock: Clock = field(default_factory=SystemClock)
 
     def boto(self, service: str, keys: Mapping[str, Any] | None = None, *, region: str = REGION) -> Any:  # noqa: ANN401 - boto3 has no types
         """Return a client: as the account's administrator, or with somebody's keys."""
@@ -89,7 +90,7 @@ class Rig:
             agent=AgentRef(AGENT, "the test", None),
             incident="inc-test",
             drill=True,
-            clock=SystemClock(),
+            clock=self.clock,
             evidence=FolderEvidence(incident),
             sealed=FolderSealed(incident),
             credentials=self.secrets,

@@ -30,6 +30,17 @@ def gathered(provider: AwsProvider, since: Instant | None = None) -> Gathered:
     return gather(account)
 
 
+def share_role(rig: Rig) -> None:
+    """Make the role `shared`, which the agent's function `mine` and the neighbour's `billing` run with."""
+    role = rig.boto("iam").create_role(
+        RoleName="shared", AssumeRolePolicyDocument=trust(Service="lambda.amazonaws.com")
+    )["Role"]["Arn"]
+    for name in ("mine", "billing"):
+        rig.boto("lambda").create_function(
+            FunctionName=name, Role=role, Runtime="python3.12", Handler="x.y", Code={"ZipFile": b"PK"}
+        )
+
+
 def test_what_carries_the_agents_tag_is_the_agents(rig: Rig) -> None:
     """Also users and roles, whose tags another service holds; another agent's tag does not count."""
     rig.boto("iam").create_user(UserName="legacy", Tags=MINE)
@@ -70,13 +81,7 @@ def test_a_role_made_since_the_harm_began_that_trusts_the_agent_is_the_agents(ri
 
 def test_who_else_uses_a_role_is_said(rig: Rig) -> None:
     """A function that is not the agent's and runs with its role would be cut off with it."""
-    role = rig.boto("iam").create_role(
-        RoleName="shared", AssumeRolePolicyDocument=trust(Service="lambda.amazonaws.com")
-    )["Role"]["Arn"]
-    for name in ("mine", "billing"):
-        rig.boto("lambda").create_function(
-            FunctionName=name, Role=role, Runtime="python3.12", Handler="x.y", Code={"ZipFile": b"PK"}
-        )
+    share_role(rig)
 
     found = gathered(rig.provider(roles=["shared"], functions=["mine"])).found
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Mapping
+from copy import copy
+from functools import partial
 from typing import Any, TypeVar, cast
 
 from breakglass.errors import Denied, ProviderError, Throttled, Unreachable
@@ -12,6 +14,7 @@ from breakglass.provider import Connection
 from breakglass_aws.bulk import Bulk
 from breakglass_aws.executor import Executor, Keys, client_config, keys_session
 from breakglass_aws.pace import Pace
+from breakglass_aws.patience import Patience
 from breakglass_aws.recent import AGE_S, Recent
 from breakglass_aws.refusals import CredentialsExpired, is_write, translate
 from breakglass_aws.settings import AwsSettings
@@ -37,6 +40,7 @@ class Account:
         self.bulk = Bulk(connection.clock)
         self.recent = Recent(connection.clock, AGE_S * min(1.0, settings.settle_factor))
         self._pace = Pace(connection.clock)
+        self._patience: Patience | None = None
         self._clients: dict[tuple[str, str], Any] = {}
         self._gate = threading.Lock()
         self._agents: dict[tuple[Keys, str], Any] = {}
@@ -62,6 +66,15 @@ class Account:
         """Return the settle time of an action: its own, shortened where a drill says so."""
         return spec.settle_s * self.settings.settle_factor
 
+    def patient(self, patience: Patience) -> Account:
+        """Return the same account for one reading whose calls wait where a service asks for it.
+
+        Clients, rates and what was read are shared; the calls of anybody else are refused at once as before.
+        """
+        same = copy(self)
+        same._patience = patience  # noqa: SLF001 - of its own class
+        return same
+
     def warm(self, services: tuple[str, ...]) -> None:
         """Make the clients of these services, one after another; for the main thread (DESIGN 10)."""
         for service in services:
@@ -75,10 +88,10 @@ class Account:
         Raises:
             ProviderError: what the service refused, in the engine's words; `code_of` tells its code.
         """
-        return self.call_in(self.region, service, operation, **params)
+        return self._waited_for(partial(self.call_in, self.region, service, operation, **params))
 
     def call_in(self, region: str, service: str, operation: str, /, **params: Any) -> Answer:  # noqa: ANN401 - its own
-        """Make one call in another region: what a global service did is on record in its own one.
+        """Make one call, once, also in another region: what a global service did is on record in its own one.
 
         Raises:
             ProviderError: what the service refused, in the engine's words; `code_of` tells its code.
@@ -89,10 +102,7 @@ class Account:
             self.bulk.changed()
             if name.endswith("PolicyVersion"):
                 self.recent.forget()
-        self._pace.wait(service, name)
-        return self._made(
-            lambda: cast("Answer", getattr(client, operation)(**params)), name, f"{service}:{name}"
-        )
+        return self._made(partial(getattr(client, operation), **params), service, name)
 
     def pages(self, service: str, operation: str, key: str, /, **params: Any) -> Iterator[Any]:  # noqa: ANN401 - its own
         """Yield the items under `key` of every page, to the end.
@@ -104,7 +114,13 @@ class Account:
             yield from page.get(key) or ()
 
     def each_page(self, service: str, operation: str, /, **params: Any) -> Iterator[Answer]:  # noqa: ANN401 - its own
-        """Yield every page of a listing, as the service's own paginator follows it."""
+        """Yield every page of a listing, as the service's own paginator follows it.
+
+        A page that is refused is asked for again, where there is patience; the pages before it stand.
+
+        Raises:
+            ProviderError: one page failed; what came before it is not the whole.
+        """
         client = self._client(service, self.region)
         name = _operation(client, operation)
         if not client.can_paginate(operation):
@@ -112,14 +128,20 @@ class Account:
             return
         if service == "iam":
             params.setdefault("PaginationConfig", {"PageSize": IAM_PAGE})
-        pages = iter(client.get_paginator(operation).paginate(**params))
+        paginator, method = client.get_paginator(operation), getattr(client, operation)
+        # A paginator that meets an exception has ended, and one that starts at a token leaves out all kinds
+        # of items but the first: so what it calls must not fail while there is patience.
+        paginator._method = lambda **asked: self._waited_for(  # noqa: SLF001 - there is no public setter
+            lambda: self._made(partial(method, **asked), service, name)
+        )
+        pages = iter(paginator.paginate(**params))
+        where = f"{service}:{name}"
         for _ in range(_MAX_PAGES):
-            self._pace.wait(service, name)
-            page: Answer | None = self._made(lambda: next(pages, None), name, f"{service}:{name}")
+            page: Answer | None = self._translated(lambda: next(pages, None), name, where)
             if page is None:
                 return
             yield page
-        raise ProviderError("the listing does not end", where=f"{service}:{name}")
+        raise ProviderError("the listing does not end", where=where)
 
     def call_as(self, keys: Keys, service: str, operation: str, /, **params: Any) -> Answer:  # noqa: ANN401 - its own
         """Make one call as somebody else: the agent, with a credential of its own that is held for proof.
@@ -197,10 +219,28 @@ class Account:
     def _region_of(self, service: str, region: str) -> str:
         return GLOBAL[self.settings.partition] if service in _GLOBAL_SERVICES else region
 
-    def _made(self, make: Callable[[], T], operation: str, where: str) -> T:
-        service = where.partition(":")[0]
+    def _waited_for(self, make: Callable[[], T]) -> T:
+        """Make a call of a reading, as long as its patience lasts.
+
+        Raises:
+            ProviderError: what the service refused; of a throttled one also for how long it was asked.
+        """
+        if self._patience is None:
+            return make()
+        clock = self.connection.clock
+        began_s = clock.monotonic_s()
         try:
-            answer = self._translated(make, operation, where)
+            return self._patience.tried(make)
+        except Throttled as error:
+            waited_s = round(clock.monotonic_s() - began_s)
+            words = f"{error.what}, for {waited_s} s" if waited_s else error.what
+            raise Throttled(words, where=error.where) from error.__cause__
+
+    def _made(self, make: Callable[[], T], service: str, operation: str) -> T:
+        """Make a call at the service's rate, and slow down where it is refused for that."""
+        self._pace.wait(service, operation)
+        try:
+            answer = self._translated(make, operation, f"{service}:{operation}")
         except CredentialsExpired as error:
             told = self._executor.expired(error)
             self._executor.renew()

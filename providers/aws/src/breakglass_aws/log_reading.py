@@ -11,11 +11,13 @@ import contextlib
 import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
-from breakglass.errors import Gone, ProviderError, Throttled, Transient
+from breakglass.errors import Gone, ProviderError, Transient
 from breakglass.provider.redacting import Redactor
 from breakglass_aws.account import Account
+from breakglass_aws.patience import Patience
 from breakglass_aws.refusals import CredentialsExpired, code_of
 
 PAGE = 10_000
@@ -25,7 +27,6 @@ MAX_BYTES = 64 * 1024 * 1024
 QUERY = f"fields @timestamp, @logStream, @ingestionTime, @message | sort @timestamp desc | limit {PAGE}"
 """The most that a query returns (CloudWatch Logs User Guide, "limit")."""
 _POLL_S = 0.25
-_PAUSE_S = 0.3
 _RUNNING = frozenset({"Scheduled", "Running", "Unknown"})
 
 Left = Callable[[], float]
@@ -87,9 +88,11 @@ def by_filter(account: Account, group: str, window: tuple[int, int], pieces: Pie
         ProviderError: a piece could not be kept.
     """
     reading, marks = Reading(), dict[str, str]()
+    patience = Patience(account.connection.clock, left_s)
     while left_s() > 0 and pieces.size < MAX_BYTES:
         try:
-            page = account.call(
+            call = partial(
+                account.call,
                 "logs",
                 "filter_log_events",
                 logGroupName=group,
@@ -98,11 +101,11 @@ def by_filter(account: Account, group: str, window: tuple[int, int], pieces: Pie
                 limit=PAGE,
                 **marks,
             )
+            page = patience.tried(call, Transient)
         except CredentialsExpired:
             raise
-        except Transient as error:
-            _pause(account, error, left_s)
-            continue
+        except Transient:
+            break
         except ProviderError as error:
             reading.failed = str(error)[:300]
             break
@@ -149,15 +152,16 @@ def by_query(account: Account, query: str, pieces: Pieces, left_s: Left) -> Read
         ProviderError: a piece could not be kept.
     """
     reading = Reading()
+    patience = Patience(account.connection.clock, left_s)
     status = "Scheduled"
     while status in _RUNNING and left_s() > 0:
         try:
-            answer = account.call("logs", "get_query_results", queryId=query)
+            call = partial(account.call, "logs", "get_query_results", queryId=query)
+            answer = patience.tried(call, Transient)
         except CredentialsExpired:
             raise
-        except Transient as error:
-            _pause(account, error, left_s)
-            continue
+        except Transient:
+            break
         except ProviderError as error:
             reading.failed = str(error)[:300]
             return reading
@@ -203,8 +207,3 @@ def _row(row: Iterable[Mapping[str, str]]) -> dict[str, str]:
     return {
         str(one.get("field")).lstrip("@"): str(one.get("value")) for one in row if one.get("field") != "@ptr"
     }
-
-
-def _pause(account: Account, error: Transient, left_s: Left) -> None:
-    pause_s = error.retry_after_s if isinstance(error, Throttled) else _PAUSE_S
-    account.connection.clock.sleep(max(0.0, min(pause_s, left_s())))

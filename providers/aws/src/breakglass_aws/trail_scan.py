@@ -10,16 +10,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 
 from breakglass.canon import JsonObject
 from breakglass.clock import Instant
-from breakglass.errors import ProviderError, Throttled, Transient
+from breakglass.errors import ProviderError, Transient
 from breakglass_aws.account import GLOBAL, Account
+from breakglass_aws.patience import Patience
 from breakglass_aws.refusals import CredentialsExpired
 from breakglass_aws.trail_events import Event
 
 PAGE = 50
-_PAUSE_S = 0.5
 
 
 @dataclass(slots=True)
@@ -75,17 +76,17 @@ def scan(account: Account, region: str, since: Instant, left_s: Callable[[], flo
     """
     found = Scan(region)
     clock = account.connection.clock
+    patience = Patience(clock, left_s)
     window = {"StartTime": _moment(since), "EndTime": _moment(clock.now().plus(1)), "MaxResults": PAGE}
     marks: dict[str, str] = {}
     while left_s() > 0:
         try:
-            page = account.call_in(region, "cloudtrail", "lookup_events", **window, **marks)
+            call = partial(account.call_in, region, "cloudtrail", "lookup_events", **window, **marks)
+            page = patience.tried(call, Transient)
         except CredentialsExpired:
             raise
-        except Transient as error:
-            pause_s = error.retry_after_s if isinstance(error, Throttled) else _PAUSE_S
-            clock.sleep(max(0.0, min(pause_s, left_s())))
-            continue
+        except Transient:
+            break
         except ProviderError as error:
             found.failed = str(error)[:300]
             return found

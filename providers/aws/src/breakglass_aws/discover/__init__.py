@@ -1,7 +1,7 @@
 """Finds what the agent is, uses and is driven by in one account and region; each part proposes its own.
 
 What is the agent's: what the inventory names, what carries its tag, what its principals made. A listing
-that fails makes the plan say that it is incomplete.
+that fails makes the plan say that it is incomplete; one that is throttled is waited for, for a while.
 """
 
 from __future__ import annotations
@@ -13,10 +13,17 @@ from breakglass_aws import parts
 from breakglass_aws.account import Account
 from breakglass_aws.discover.compose import running_work_before_its_role
 from breakglass_aws.discover.gather import gather
+from breakglass_aws.patience import Patience
+
+PATIENCE_S = 12.0
+"""From the start of a discovery, however many services refuse its calls: an agent may use up their quotas.
+What is throttled for longer is said to be unread. Planning has 30 s in all and a look after the stop 25 s;
+with Lambda refusing every call the rest of a discovery took 8 s more."""
 
 
 def discover(account: Account) -> Discovery:
     """Join what the parts propose for all that is the agent's here."""
+    account = account.patient(Patience.lasting(account.connection.clock, PATIENCE_S))
     gathered = gather(account)
     notes = Notes()
     proposed = gathered.proposed
