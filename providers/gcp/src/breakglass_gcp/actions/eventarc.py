@@ -138,12 +138,23 @@ def _push(recorded: Json) -> Json:
     return {key: value for key, value in fields(recorded).items() if key != "uid"}
 
 
+def full_name(project: Project, entry: str) -> str:
+    """Return the name of a trigger, of LOCATION/TRIGGER."""
+    location, _, trigger = entry.partition("/")
+    return f"{project.name}/locations/{location}/triggers/{trigger}"
+
+
+def step_key(entry: str) -> str:
+    """Return the key of the step of a trigger."""
+    return f"cut_trigger:{entry}"
+
+
 def propose(project: Project, found: Found) -> Proposed:
     """Propose to cut each trigger; one that cannot be read now is read when its step runs."""
     proposed = Proposed()
     for entry in found.of("eventarc_triggers"):
         location, _, trigger = entry.partition("/")
-        name = f"{project.name}/locations/{location}/triggers/{trigger}"
+        name = full_name(project, entry)
         uid = ""
         missed: tuple[str, ...] = ()
         told: tuple[str, ...] = ()
@@ -158,7 +169,7 @@ def propose(project: Project, found: Found) -> Proposed:
             missed = (f"eventarc trigger {entry}: {error}"[:500],)
         params: dict[str, Json] = {"name": name, "trigger": trigger, "uid": uid}
         step = Proposal(
-            key=f"cut_trigger:{entry}",
+            key=step_key(entry),
             action=SPEC.name,
             target=project.target("gcp-trigger", f"trigger/{entry}", f"eventarc trigger {entry}", **params),
             settle_s=project.settle_s(SPEC),

@@ -42,7 +42,7 @@ SPEC = ActionSpec(
     reversibility=Reversibility.FULL,
     undo=(
         "puts the whole push configuration back; what waited is pushed then, but for what the retention "
-        "dropped (7 days unless set), or all of it where the subscription expired (31 days unless set)"
+        "dropped (7 days unless set)"
     ),
     settle_s=60,
     best_grade=Grade.READ_BACK,
@@ -152,16 +152,25 @@ def _as_left(was: JsonObject, current: JsonObject) -> bool:
 
 def propose(project: Project, found: Found) -> Proposed:
     """Propose each subscription that is named, and each of the agent's topics that pushes."""
-    notes = Notes()
-    named = {subscriptions.full_name(project, one): "" for one in found.of("subscriptions")}
-    proposed = Proposed()
+    notes, proposed = Notes(), Proposed()
+    for name, topic in named(project, found, notes).items():
+        proposed = proposed.plus(_step(project, name, topic))
+    return proposed.plus(Proposed(incomplete=tuple(notes.incomplete)))
+
+
+def named(project: Project, found: Found, notes: Notes) -> dict[str, str]:
+    """Return every subscription that is looked at -> the topic that it is looked at for; empty: none."""
+    names = {subscriptions.full_name(project, one): "" for one in found.of("subscriptions")}
     nothing: Sequence[str] = ()
     for topic in found.of("topics"):
         for name in notes.attempt(partial(_of, project, topic), nothing):
-            named.setdefault(name, topic)
-    for name, topic in named.items():
-        proposed = proposed.plus(_step(project, name, topic))
-    return proposed.plus(Proposed(incomplete=tuple(notes.incomplete)))
+            names.setdefault(name, topic)
+    return names
+
+
+def step_key(entry: str) -> str:
+    """Return the key of the step of a subscription."""
+    return f"empty_push_config:{entry}"
 
 
 def _of(project: Project, topic: str) -> Sequence[str]:
@@ -197,7 +206,7 @@ def _step(project: Project, name: str, topic: str) -> Proposed:
             return Proposed()
         affects = (*((pushed,) if pushed else ()), *subscriptions.costs(live))
     step = Proposal(
-        key=f"empty_push_config:{entry}",
+        key=step_key(entry),
         action=SPEC.name,
         target=project.target(
             "gcp-subscription",

@@ -1,4 +1,4 @@
-"""Reads Pub/Sub subscriptions and sets where they push to; what a pause of one may cost, in words."""
+"""Reads Pub/Sub subscriptions, sets where they push and when they expire; what a pause may cost, in words."""
 
 from __future__ import annotations
 
@@ -71,6 +71,24 @@ def set_push(project: Project, name: str, push: Json) -> None:
     project.call("subscriptions", "modify_push_config", {"subscription": name, "push_config": wanted})
 
 
+def set_expiration(project: Project, name: str, policy: Json) -> None:
+    """Have it expire so, and change nothing else; without a ttl it never does, without a policy in 31 days.
+
+    google/pubsub/v1/pubsub.proto, ExpirationPolicy.ttl: if it is not set, the resource never expires.
+
+    Raises:
+        ProviderError: it is refused.
+    """
+    from google.pubsub_v1.types import Subscription
+
+    more = {} if policy is None else {"expiration_policy": dict(fields(policy))}
+    asked = {
+        "subscription": of_json(Subscription, {"name": name, **more}),
+        "update_mask": {"paths": ["expiration_policy"]},
+    }
+    project.call("subscriptions", "update_subscription", asked)
+
+
 def of_topic(project: Project, topic: str) -> Sequence[str]:
     """Return the names of all subscriptions that are attached to a topic, also those of other projects.
 
@@ -91,14 +109,24 @@ def ours(project: Project, name: str) -> str:
 
 def costs(live: JsonObject) -> tuple[str, ...]:
     """Return what its messages wait for, and what may be lost while they do."""
-    told = [f"messages wait, and are dropped {_days(_seconds(live, DEFAULT_RETENTION))} after they came"]
-    if "expiration_policy" not in live:
-        told.append(f"Google deletes the subscription after {_days(DEFAULT_EXPIRY)} without any use")
-    elif ttl := text(live, "expiration_policy", "ttl"):
-        told.append(f"Google deletes the subscription after {_days(_duration(ttl))} without any use")
+    told = [f"messages wait, and are dropped {retention(live)} after they came"]
     if dead := text(live, "dead_letter_policy", "dead_letter_topic"):
         told.append(f"messages that were refused too often go to {dead}")
     return tuple(one[:300] for one in told)
+
+
+def retention(live: JsonObject) -> str:
+    """Return for how long a message that nobody takes is kept, in words."""
+    held = text(live, "message_retention_duration")
+    return _days(_duration(held) if held else DEFAULT_RETENTION)
+
+
+def expiry(live: JsonObject) -> str:
+    """Return after how long without any use Google deletes it, in words; empty: never."""
+    if "expiration_policy" not in live:
+        return _days(DEFAULT_EXPIRY)
+    ttl = text(live, "expiration_policy", "ttl")
+    return _days(_duration(ttl)) if ttl else ""
 
 
 def whose(live: JsonObject) -> str:
@@ -108,11 +136,6 @@ def whose(live: JsonObject) -> str:
     return (
         f"pushes to {plain_url(where)} {f'as {account}' if account else 'as nobody'}"[:300] if where else ""
     )
-
-
-def _seconds(live: JsonObject, otherwise: float) -> float:
-    held = text(live, "message_retention_duration")
-    return _duration(held) if held else otherwise
 
 
 def _duration(told: str) -> float:

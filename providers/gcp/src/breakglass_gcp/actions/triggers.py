@@ -6,12 +6,21 @@ from collections.abc import Callable
 
 from breakglass.model.action import ActionSpec
 from breakglass.provider import Action, Notes, Proposed
-from breakglass_gcp.actions import eventarc, pubsub_pull, pubsub_push, pubsub_snapshot, scheduler, tasks
+from breakglass_gcp.actions import (
+    eventarc,
+    pubsub_keep,
+    pubsub_pull,
+    pubsub_push,
+    pubsub_snapshot,
+    scheduler,
+    tasks,
+)
 from breakglass_gcp.found import Found
 from breakglass_gcp.project import Project
 
 _PROPOSE = tuple(
-    one.propose for one in (pubsub_snapshot, scheduler, tasks, pubsub_push, eventarc, pubsub_pull)
+    one.propose
+    for one in (pubsub_snapshot, pubsub_keep, scheduler, tasks, pubsub_push, eventarc, pubsub_pull)
 )
 
 
@@ -27,6 +36,7 @@ def propose(project: Project, found: Found) -> Proposed:
 
 ACTION_CLASSES: tuple[Callable[[Project], Action], ...] = (
     *pubsub_snapshot.ACTION_CLASSES,
+    *pubsub_keep.ACTION_CLASSES,
     *scheduler.ACTION_CLASSES,
     *tasks.ACTION_CLASSES,
     *pubsub_push.ACTION_CLASSES,
@@ -35,6 +45,7 @@ ACTION_CLASSES: tuple[Callable[[Project], Action], ...] = (
 )
 SPECS: tuple[ActionSpec, ...] = (
     *pubsub_snapshot.SPECS,
+    *pubsub_keep.SPECS,
     *scheduler.SPECS,
     *tasks.SPECS,
     *pubsub_push.SPECS,

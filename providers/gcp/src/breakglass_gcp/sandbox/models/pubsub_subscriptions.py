@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 _START = "/google.pubsub.v1.Subscriber/"
 VERSION = "x-goog-version"
 RETENTION = (dt.timedelta(minutes=10), dt.timedelta(days=31))
+LEAST_EXPIRY = dt.timedelta(days=1)
 AT_ONCE = 100
 """So many messages are pushed from one subscription in one tick."""
 
@@ -127,6 +128,8 @@ def _defaults(call: Call, config: Any) -> None:  # noqa: ANN401 - a Subscription
         config.message_retention_duration = dt.timedelta(seconds=backlog.DEFAULT_RETENTION_S)
     if "expiration_policy" not in config:
         config.expiration_policy.ttl = dt.timedelta(seconds=backlog.DEFAULT_EXPIRY_S)
+    if "ttl" in config.expiration_policy and config.expiration_policy.ttl < LEAST_EXPIRY:
+        call.fail("INVALID_ARGUMENT", "expiration_policy.ttl is less than 1 day.")
     if not RETENTION[0] <= config.message_retention_duration <= RETENTION[1]:
         call.fail("INVALID_ARGUMENT", "message_retention_duration is not between 10 minutes and 31 days.")
 
