@@ -9,25 +9,17 @@ import pytest
 from breakglass.errors import ProviderError
 from breakglass.model.action import Grade, Verdict
 from breakglass_gcp.drill_layout import calls_as
+from providers.gcp.tests.engines_gcp import make_engine
 from providers.gcp.tests.pools_gcp import make_pool
-from tests.gcp.project_fleet import LOCATION, Cloud, arm, project_fleet, said
+from tests.gcp.project_fleet import Cloud, arm, project_fleet, said
 
 POOL = "ci-agents"
 
 
 def engine(cloud: Cloud) -> tuple[str, str]:
     """Make an engine with an identity of its own; return its entry and its principal."""
-    path = f"v1/projects/{cloud.project}/locations/{LOCATION}/reasoningEngines"
-    body = {"displayName": "bot", "spec": {"identityType": "AGENT_IDENTITY"}}
-    begun = cloud.admin.rest("aiplatform", "POST", path, body=body, location=LOCATION)
-    name = str(begun["name"]).partition("/operations/")[0]
-    for _ in range(100):
-        cloud.control("platform", ticks=1)
-        made = cloud.admin.rest("aiplatform", "GET", path, location=LOCATION).get("reasoningEngines", [])
-        if found := [one for one in made if one["name"] == name]:
-            identity = f"principal://{found[0]['spec']['effectiveIdentity']}"
-            return f"{LOCATION}/{name.rpartition('/')[2]}", identity
-    raise AssertionError("no engine was made")
+    entry, identity = make_engine(cloud.admin, cloud.project, {"identityType": "AGENT_IDENTITY"})
+    return entry, f"principal://{identity}"
 
 
 def pool(cloud: Cloud) -> str:

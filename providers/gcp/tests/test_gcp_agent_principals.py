@@ -7,7 +7,8 @@ from typing import Any
 from breakglass.canon import Json
 from breakglass_gcp.actions.deny_rules import MOST_PRINCIPALS
 from providers.gcp.tests.deny_gcp import ACCOUNT, arm, policy_name, rule
-from providers.gcp.tests.rig_gcp import LOCATION, Rig, proposal
+from providers.gcp.tests.engines_gcp import make_engine
+from providers.gcp.tests.rig_gcp import Rig, proposal
 
 DENY, GRANTS = "gcp.iam.deny_class", "gcp.projects.remove_grants"
 ENGINE = "principal://agents.global.org-1.system.id.goog/resources/aiplatform/projects/7/locations/eu/reasoningEngines/"
@@ -15,16 +16,7 @@ ENGINE = "principal://agents.global.org-1.system.id.goog/resources/aiplatform/pr
 
 def engine(rig: Rig, **spec: Any) -> tuple[str, str]:  # noqa: ANN401 - JSON
     """Make an engine; return its entry in an inventory and what it acts as."""
-    path = f"v1/projects/{rig.project}/locations/{LOCATION}/reasoningEngines"
-    body = {"displayName": "bot", "spec": spec}
-    begun = rig.admin.rest("aiplatform", "POST", path, body=body, location=LOCATION)
-    name = str(begun["name"]).partition("/operations/")[0]
-    for _ in range(100):
-        rig.control("platform", {"ticks": 1})
-        made = rig.admin.rest("aiplatform", "GET", path, location=LOCATION).get("reasoningEngines", [])
-        if found := [one for one in made if one["name"] == name]:
-            return f"{LOCATION}/{name.rpartition('/')[2]}", str(found[0]["spec"]["effectiveIdentity"])
-    raise AssertionError("no engine was made")
+    return make_engine(rig.admin, rig.project, spec)
 
 
 def test_an_engines_own_identity_is_denied_and_loses_its_grants(rig: Rig) -> None:
