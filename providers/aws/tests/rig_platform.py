@@ -23,11 +23,34 @@ def until(happened: Callable[[], object], what: str) -> None:
         time.sleep(0.05)
 
 
-def quiet(value: Callable[[], object], for_s: float = 0.8) -> bool:
-    """Say whether a value stays as it is for a while."""
+TICKS = 3
+"""A tick looks at everything and begins what is due; what one leaves under way the next one ends."""
+
+
+def settle(rig: Rig, *, on: bool = True) -> None:
+    """Let the platform do what is due, and wait until it has: what was under way before has ended too."""
+    rig.sandbox.control("platform", {"on": False, "ticks": 1})
+    rig.sandbox.control("platform", {"on": on})
+
+
+def quiet(rig: Rig, value: Callable[[], object]) -> bool:
+    """Say whether a value stays as it is while the platform does all that it would do by itself."""
+    settle(rig, on=False)
     before = value()
-    time.sleep(for_s)
-    return value() == before
+    rig.sandbox.control("platform", {"ticks": TICKS})
+    after = value()
+    rig.sandbox.control("platform", {"on": True})
+    return after == before
+
+
+def refused(rig: Rig, operation: str, principal: str) -> int:
+    """Return how often the sessions of a role were refused an operation."""
+    return sum(
+        not one["allowed"]
+        and one["operation"] == operation
+        and f":assumed-role/{principal}/" in one["principal"]
+        for one in rig.sandbox.control("calls")
+    )
 
 
 def role(rig: Rig, name: str, service: str, *actions: str) -> str:

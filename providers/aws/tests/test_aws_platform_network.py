@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 from typing import Any
 
@@ -198,10 +197,9 @@ def test_an_instance_acts_on_with_the_session_that_it_holds_after_its_profile_is
     until(lambda: count(rig, channel) > before + 1, "it acts on")
 
     net.ec2.stop_instances(InstanceIds=[instance])
-    time.sleep(0.4)
-    assert quiet(lambda: count(rig, channel))
+    assert quiet(rig, lambda: count(rig, channel))
     net.ec2.start_instances(InstanceIds=[instance])
-    assert quiet(lambda: count(rig, channel))
+    assert quiet(rig, lambda: count(rig, channel))
 
 
 def _scaling(rig: Rig, net: Net) -> tuple[Any, list[str]]:
@@ -238,7 +236,7 @@ def test_auto_scaling_replaces_a_stopped_instance_unless_its_processes_are_suspe
     scaling.suspend_processes(AutoScalingGroupName="fleet")
     net.ec2.stop_instances(InstanceIds=[second])
 
-    assert quiet(lambda: _fleet(scaling))
+    assert quiet(rig, lambda: _fleet(scaling))
     assert _fleet(scaling) == [second]
 
 
@@ -248,7 +246,7 @@ def test_a_terminated_instance_is_not_replaced_while_launch_is_suspended(rig: Ri
     scaling.suspend_processes(AutoScalingGroupName="fleet", ScalingProcesses=["Launch"])
 
     net.ec2.terminate_instances(InstanceIds=[first])
-    assert quiet(lambda: _fleet(scaling))
+    assert quiet(rig, lambda: _fleet(scaling))
     assert _fleet(scaling) == []
     scaling.resume_processes(AutoScalingGroupName="fleet", ScalingProcesses=["Launch"])
 
@@ -263,5 +261,5 @@ def test_standby_with_decrement_is_not_replaced(rig: Rig, net: Net) -> None:
         AutoScalingGroupName="fleet", InstanceIds=[first], ShouldDecrementDesiredCapacity=True
     )
 
-    assert quiet(lambda: _fleet(scaling))
+    assert quiet(rig, lambda: _fleet(scaling))
     assert _fleet(scaling) == []

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import time
 from typing import Any
 
 from providers.aws.tests.rig_aws import Rig
-from providers.aws.tests.rig_platform import behave, code, count, deny, quiet, role, until
+from providers.aws.tests.rig_platform import behave, code, count, deny, quiet, refused, role, settle, until
 
 LIST = "s3:ListAllMyBuckets"
+RUNS = 12
 PASS = {"StartAt": "A", "States": {"A": {"Type": "Wait", "Seconds": 999, "End": True}}}
 
 
@@ -34,14 +34,28 @@ def test_an_execution_acts_until_it_is_stopped_and_keeps_why(rig: Rig) -> None:
     states = rig.boto("stepfunctions")
 
     states.stop_execution(executionArn=execution, error="Contained", cause="test")
-    time.sleep(0.3)
 
-    assert quiet(lambda: count(rig, "execution/run-1"))
+    assert quiet(rig, lambda: count(rig, "execution/run-1"))
     found = states.describe_execution(executionArn=execution)
     assert (found["status"], found["error"], found["cause"]) == ("ABORTED", "Contained", "test")
     again = states.stop_execution(executionArn=execution, error="Other")
     assert again["stopDate"] == found["stopDate"]
     assert states.describe_execution(executionArn=execution)["error"] == "Contained"
+
+
+def test_nothing_that_was_under_way_acts_after_a_reset(rig: Rig) -> None:
+    """What comes next has a record of its own."""
+    rig.sandbox.control("platform", {"tick_s": 0.01})
+    machine = _machine(rig, role(rig, "loop", "states.amazonaws.com", LIST), PASS)
+    for n in range(RUNS):
+        behave(rig, f"execution/run-{n}")
+        rig.boto("stepfunctions").start_execution(stateMachineArn=machine, name=f"run-{n}")
+    until(lambda: all(count(rig, f"execution/run-{n}") for n in range(RUNS)), "all of them act")
+
+    rig.sandbox.control("reset")
+    settle(rig)
+
+    assert rig.sandbox.control("calls") == []
 
 
 def test_an_execution_without_a_reason_shows_none(rig: Rig) -> None:
@@ -116,7 +130,7 @@ def test_a_role_that_is_denied_before_the_stop_leaves_the_task_running(rig: Rig)
     deny(rig, "loop")
 
     rig.boto("stepfunctions").stop_execution(executionArn=execution)
-    time.sleep(0.6)
+    until(lambda: refused(rig, "StopTask", "loop"), "it may not stop the task")
 
     assert _status(rig, task) == "RUNNING"
     before = count(rig, "task/crawler")
@@ -175,8 +189,7 @@ def test_a_service_of_0_drains_and_its_tasks_act_no_more(rig: Rig) -> None:
     rig.sandbox.control("platform", {"ticks": 1, "on": True})
 
     assert (_status(rig, task), _told(rig)) == ("STOPPED", (0, 0))
-    time.sleep(0.3)
-    assert quiet(lambda: count(rig, "task/crawler"))
+    assert quiet(rig, lambda: count(rig, "task/crawler"))
 
 
 def test_application_auto_scaling_raises_a_service_again_unless_it_is_suspended(rig: Rig) -> None:
@@ -199,7 +212,8 @@ def test_application_auto_scaling_raises_a_service_again_unless_it_is_suspended(
     ecs.update_service(cluster="farm", service="web", desiredCount=0)
 
     until(lambda: _told(rig) == (0, 0), "drained")
-    assert quiet(lambda: _told(rig))
+    assert quiet(rig, lambda: _told(rig))
+    assert _told(rig) == (0, 0)
 
 
 def test_a_task_of_its_own_runs_until_it_is_stopped(rig: Rig) -> None:
@@ -215,7 +229,6 @@ def test_a_task_of_its_own_runs_until_it_is_stopped(rig: Rig) -> None:
     until(lambda: count(rig, "task/crawler") > 1, "the task acts")
 
     ecs.stop_task(cluster="farm", task=task)
-    time.sleep(0.3)
 
-    assert quiet(lambda: count(rig, "task/crawler"))
+    assert quiet(rig, lambda: count(rig, "task/crawler"))
     assert ecs.list_tasks(cluster="farm")["taskArns"] == []

@@ -42,8 +42,9 @@ def start(endpoint: str) -> None:
 
 
 def reset() -> None:
-    """Forget everything, between two ticks."""
+    """Forget everything, between two ticks; nothing that was under way acts in what comes after."""
     with TICKER.paused():
+        ACTING.settle()
         for part in (SETTINGS, RUNS, CHILDREN, FLOWS, SESSIONS, ACTING, CALLER, rules.DUES, schedules.DUES):
             part.forget()
         lambda_in_moto.CHANGED.clear()
@@ -52,7 +53,10 @@ def reset() -> None:
 
 
 def control(body: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Answer the verb `platform`: settings, and what no API of AWS can do."""
+    """Answer the verb `platform`: settings, and what no API of AWS can do.
+
+    Ticks that are asked for are over when it answers: whatever they began has ended.
+    """
     SETTINGS.told(body)
     answer: dict[str, Any] = {}
     if "open_flow" in body:
@@ -64,6 +68,7 @@ def control(body: Mapping[str, Any]) -> Mapping[str, Any]:
     if "ticks" in body:
         for _ in range(int(body["ticks"])):
             TICKER.tick()
+            ACTING.settle()
     return {
         **answer,
         "on": SETTINGS.on,

@@ -11,6 +11,8 @@ from breakglass_aws.sandbox.platform.calls import CALLER
 from breakglass_aws.sandbox.platform.settings import SETTINGS
 
 WORKERS = 16
+SETTLE_S = 20.0
+"""Longer than any call of `CALLER` waits for its answer."""
 
 
 @dataclass(slots=True)
@@ -19,19 +21,24 @@ class Acting:
 
     errors: list[str] = field(default_factory=list)
     _under_way: set[str] = field(default_factory=set)
-    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _idle: threading.Condition = field(default_factory=threading.Condition)
     _pool: ThreadPoolExecutor = field(
         default_factory=lambda: ThreadPoolExecutor(WORKERS, thread_name_prefix="platform")
     )
 
     def submit(self, key: str, work: Callable[[], object]) -> bool:
         """Start work unless the same is still under way; say whether it was started."""
-        with self._lock:
+        with self._idle:
             if key in self._under_way:
                 return False
             self._under_way.add(key)
         self._pool.submit(self._run, key, work)
         return True
+
+    def settle(self) -> bool:
+        """Wait until nothing is under way, and what that began; say whether it came to that."""
+        with self._idle:
+            return self._idle.wait_for(lambda: not self._under_way, SETTLE_S)
 
     def forget(self) -> None:
         """Forget errors; what is under way ends by itself."""
@@ -48,8 +55,9 @@ class Acting:
         except Exception as error:  # noqa: BLE001 - a reset may take the ground from under it
             self.note(error)
         finally:
-            with self._lock:
+            with self._idle:
                 self._under_way.discard(key)
+                self._idle.notify_all()
 
 
 def act(channel: str, keys: Mapping[str, str]) -> None:
