@@ -74,6 +74,11 @@ def has(body: Body, fields: Mapping[Path, Json]) -> bool:
     return all(value_at(body, path) == value for path, value in fields.items())
 
 
+def is_as_before(body: Body, before: Mapping[str, Any]) -> bool:
+    """Return whether these fields have the values that `record` found, whoever owns them."""
+    return not _differing(body, before)
+
+
 def ours(body: Body) -> list[Path]:
     """Return the paths that our manager owns by application; never one inside of a keyed list."""
     return [
@@ -113,7 +118,7 @@ def give_back(  # noqa: PLR0913 - an object, how it was, what was held of it, an
             mine = [
                 path for path in paths if any(_is_ours(one) and owns(one, path) for one in _entries(body))
             ]
-            back = [one for one in before["fields"] if value_at(body, tuple(one["path"])) != _prior(one)]
+            back = _differing(body, before)
             if not mine:
                 return Outcome.DRIFTED if back else Outcome.ALREADY
             for one in back:
@@ -145,6 +150,10 @@ def return_ownership(
     change: Json = {"op": "replace", "path": "/metadata/managedFields", "value": wanted or [{}]}
     _write(cluster, kind, body, [change])
     return True
+
+
+def _differing(body: Body, before: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    return [one for one in before["fields"] if value_at(body, tuple(one["path"])) != _prior(one)]
 
 
 def _write(cluster: Cluster, kind: Kind, body: Body, changes: Sequence[Json]) -> Body:

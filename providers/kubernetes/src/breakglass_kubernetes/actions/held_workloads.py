@@ -17,6 +17,7 @@ from breakglass.errors import ProviderError
 from breakglass.model.action import ActionSpec, Judgement, Verdict
 from breakglass.model.resource import Resource, State
 from breakglass.provider import Outcome, Reversal
+from breakglass_kubernetes.actions.followers import follow
 from breakglass_kubernetes.cluster import MANAGER, Cluster
 from breakglass_kubernetes.glance import glance
 from breakglass_kubernetes.held_fields import give_back, hold, is_held, record
@@ -178,6 +179,7 @@ class Holding:
 
         self._cluster.each(before.objects.items(), back)
         whole = {key: outcomes.get(key, Outcome.DRIFTED) for key in before.objects}
+        whole |= dict.fromkeys(follow(self._cluster, dict[str, Any](before.objects), whole), Outcome.ALREADY)
         return Reversal(whole, "values and their owners are as before; who changed one since keeps it")
 
     def probe(self, resource: Resource) -> Judgement | None:  # noqa: ARG002 - none
