@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from breakglass_gcp.sandbox.process import Sandbox, start
+from providers.gcp.tests import restoring_gcp
 from providers.gcp.tests.rig_gcp import Rig
 from tests.backends import need
 
@@ -19,6 +20,7 @@ def gcp_sandbox() -> Iterator[Sandbox]:
     installed = all(importlib.util.find_spec(one) is not None for one in ("grpc", "googleapiclient"))
     need("gcp", installed, "pip install 'breakglass[sandbox]'")
     running = start()
+    restoring_gcp.SANDBOXES.append(running)
     yield running
     running.close()
 

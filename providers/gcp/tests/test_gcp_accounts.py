@@ -80,10 +80,10 @@ def test_an_account_that_google_disables_after_the_stop_is_left_alone(rig: Rig) 
     """The owner may not enable it, and the restore says so instead of failing."""
     email = rig.account("bot")
     provider = rig.provider(service_accounts=[email], token_life_s="1")  # noqa: S106 - seconds
-    action, target = provider.actions[ACTION], restoring(proposal(provider, ACTION).target, ago_s=60)
+    action, target = provider.actions[ACTION], proposal(provider, ACTION).target
     prior, _ = close(action, target)
     rig.control("iam.google_disables", {"email": email})
-    reversal = undo(action, target, prior)
+    reversal = undo(action, restoring(target, ago_s=60), prior)
     assert reversal.objects == {ACCOUNT: Outcome.DRIFTED}
     assert "Google" in reversal.reason
 

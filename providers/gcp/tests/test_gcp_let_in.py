@@ -9,8 +9,8 @@ import pytest
 
 from breakglass.canon import Json
 from breakglass.clock import Instant
+from breakglass_gcp.audit_events import Change, Event
 from breakglass_gcp.discover import audit
-from breakglass_gcp.discover.audit import Change, Event
 from breakglass_gcp.discover.let_in import let_in
 from breakglass_gcp.policies import Grant
 from breakglass_gcp.since_harm import SinceHarm, short_name, short_names

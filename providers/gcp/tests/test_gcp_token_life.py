@@ -109,7 +109,7 @@ def test_who_enables_it_before_the_time_is_told_as_drift(rig: Rig) -> None:
     rig.admin.call("iam_admin", "enable_service_account", {"name": f"projects/-/serviceAccounts/{email}"})
     reversal = undo(action, restoring(target, ago_s=5), prior)
     assert reversal.objects == {ACCOUNT: Outcome.DRIFTED}
-    assert "valid until" in reversal.reason
+    assert "somebody has enabled it: tokens from before the stop live until" in reversal.reason
 
 
 def test_rotating_leaves_the_account_disabled_and_its_successor_has_its_roles(rig: Rig) -> None:

@@ -156,6 +156,24 @@ class Calls:
 
         return self._send(service, method, send)
 
+    def date(self, service: str, path: str) -> str:
+        """Return what the answer of a read over REST says of when it was made; empty: it tells nothing.
+
+        Raises:
+            ProviderError: what the service refused.
+        """
+
+        def send() -> str:
+            from google.api_core import exceptions
+
+            answer = self._wire.send(service, "GET", path, headers={"cache-control": "no-cache"})
+            if answer.status_code >= _OK:
+                raise exceptions.from_http_response(answer)
+            # RFC 9111, 5.1: what has an age comes from a cache, and was made earlier.
+            return "" if "age" in answer.headers else str(answer.headers.get("date") or "")
+
+        return self._send(service, "GET", send)
+
     def rest_pages(
         self,
         service: str,

@@ -14,6 +14,8 @@ from breakglass.model.resource import Resource
 from breakglass.provider import Connection
 from breakglass_gcp.calls import OPERATION_S, Calls, Listing
 from breakglass_gcp.executor import token_of
+from breakglass_gcp.first_looks import FirstLooks
+from breakglass_gcp.google_time import GoogleTime
 from breakglass_gcp.pace import Pace
 from breakglass_gcp.refusals import SERVICE_DISABLED, CredentialsExpired, Unauthenticated, reason_of, shown
 from breakglass_gcp.settings import GcpSettings
@@ -41,6 +43,7 @@ class Project:
         self._executor = self._shared.executor
         self._pace = Pace(connection.clock)
         self._calls = Calls(self._shared.wire, connection.clock, self._pace, self._refused)
+        self.google_time = GoogleTime(self._date, connection.clock)
         self._gate = threading.Lock()
         self._agents: dict[str, Calls] = {}
         self.kept: dict[str, tuple[str, float]] = {}
@@ -83,6 +86,11 @@ class Project:
     def warm(self, services: tuple[str, ...]) -> None:
         """Make the clients of these services, one after another; for the main thread (DESIGN 10)."""
         warm(self._shared.wire, services)
+
+    @property
+    def first_looks(self) -> FirstLooks:
+        """Return what this run looked at first, and when; all projects of its executor share it."""
+        return self._shared.first_looks
 
     def call(self, service: str, method: str, request: object = None, *, location: str = "") -> Any:  # noqa: ANN401 - Google's messages have no types here
         """Make one call; see `Calls.call`."""
@@ -206,6 +214,9 @@ class Project:
         self._shared.close()
         for calls in agents:
             calls.close()
+
+    def _date(self) -> str:
+        return self._calls.date("projects", f"v3/{self.name}")
 
     def _refused(self, error: Unauthenticated) -> ProviderError:
         """Say that the executor's own credentials are refused, after a look for new ones."""

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from breakglass.provider import Connection
 from breakglass_gcp.executor import Executor
+from breakglass_gcp.first_looks import FirstLooks
 from breakglass_gcp.settings import GcpSettings
 from breakglass_gcp.wire import Wire
 
@@ -22,6 +23,7 @@ class _Open:
     """Of the first project; what its identity is a key of must not be freed."""
     executor: Executor
     wire: Wire
+    first_looks: FirstLooks
     users: int = 0
 
 
@@ -31,6 +33,7 @@ class Shared:
 
     executor: Executor
     wire: Wire
+    first_looks: FirstLooks
     _key: Hashable
     _held: bool = True
 
@@ -61,9 +64,9 @@ def share(settings: GcpSettings, connection: Connection) -> Shared:
         if opened is None:
             executor = Executor(settings, connection)
             wire = Wire(settings, executor.token, drill=connection.drill)
-            opened = _OPEN[key] = _Open(connection, executor, wire)
+            opened = _OPEN[key] = _Open(connection, executor, wire, FirstLooks(connection.clock))
         opened.users += 1
-    return Shared(opened.executor, opened.wire, key)
+    return Shared(opened.executor, opened.wire, opened.first_looks, key)
 
 
 def _key(settings: GcpSettings, connection: Connection) -> Hashable:

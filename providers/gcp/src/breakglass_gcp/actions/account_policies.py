@@ -21,6 +21,7 @@ from breakglass.model.action import (
 )
 from breakglass.model.resource import Resource, State
 from breakglass.provider import Outcome, Reversal
+from breakglass_gcp import cuts
 from breakglass_gcp.actions.account_choice import account_name
 from breakglass_gcp.actions.undo_wait import wait_out
 from breakglass_gcp.policies import Grant, grants, with_back, without
@@ -128,7 +129,8 @@ class RemoveImpersonation:
                 outcomes[key] = Outcome.RESTORED
         reason = "who was granted a role after the plan was made does not get it back"
         if back:
-            wait_out(self._project, resource)
+            email, unique_id = str(resource.params["email"]), str(resource.params["unique_id"])
+            wait_out(self._project, resource, cuts.of_account_grants(email, unique_id, back))
             try:
                 change_policy(self._project, "iam_admin", self._name(resource), lambda now: _again(now, back))
             except Gone:

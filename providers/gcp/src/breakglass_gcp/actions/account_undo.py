@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from breakglass.clock import Instant
-from breakglass.errors import Denied, ProviderError, Transient
+from breakglass.errors import Denied, ProviderError
 from breakglass.model.resource import Resource
 from breakglass.provider import Outcome
+from breakglass_gcp import cuts
 from breakglass_gcp.actions.account_choice import account_name
+from breakglass_gcp.actions.undo_wait import living, require_stopped, wait_out
+from breakglass_gcp.last_cut import Cut
 from breakglass_gcp.project import Project
 from breakglass_gcp.refusals import code_of
 from breakglass_gcp.successor import hand_over
-from breakglass_gcp.token_life import SEEN_LATE_S
 
 ROTATE = "rotate"
 
@@ -34,11 +35,8 @@ def revive(project: Project, resource: Resource) -> Revived:
     """
     if resource.params.get("tokens") == ROTATE:
         return _rotate(project, resource)
-    until = tokens_end(resource, project.settings.settle_factor)
-    if project.connection.clock.now() < until:
-        raise Transient(
-            f"tokens from before the stop live until {str(until)[11:19]} UTC, and would be valid again"
-        )
+    require_stopped(resource)
+    wait_out(project, resource, _cut(resource))
     return _enable(project, resource)
 
 
@@ -46,28 +44,14 @@ def enabled_early(project: Project, resource: Resource) -> str:
     """Return that somebody else enabled the account, in words; empty: it may have been this restore."""
     if resource.params.get("tokens") == ROTATE:
         return "somebody has enabled it, where its successor was to take its place"
-    try:
-        until = tokens_end(resource, project.settings.settle_factor)
-    except Denied:
+    if project.first_looks.revived(resource.id):
         return ""
-    if project.connection.clock.now() >= until:
-        return ""
-    return f"somebody has enabled it: its tokens from before the stop are valid until {str(until)[11:19]} UTC"
+    said = living(project, resource, _cut(resource), is_open=True)
+    return f"somebody has enabled it: {said}" if said else ""
 
 
-def tokens_end(resource: Resource, factor: float = 1.0) -> Instant:
-    """Return when the last token from before the stop has ended; a disable is seen everywhere late.
-
-    Raises:
-        Denied: when the stop disabled it is not known.
-    """
-    stopped_ms, life_s = resource.params.get("stopped_at_ms"), resource.params.get("token_life_s")
-    if not isinstance(stopped_ms, int) or not isinstance(life_s, int) or stopped_ms <= 0:
-        raise Denied(
-            "when the stop disabled the account is not known: tokens from before may live up to 12 h",
-            remedy="resume the stop, or restore with --choose tokens=rotate",
-        )
-    return Instant(stopped_ms).plus(life_s + SEEN_LATE_S * factor)
+def _cut(resource: Resource) -> Cut:
+    return cuts.of_account(str(resource.params["email"]), str(resource.params["unique_id"]))
 
 
 def _enable(project: Project, resource: Resource) -> Revived:
@@ -79,6 +63,7 @@ def _enable(project: Project, resource: Resource) -> Revived:
             # IAM REST reference, serviceAccounts.enable: what Google disabled, this method cannot enable.
             return Revived(Outcome.DRIFTED, f"Google does not let it be enabled: {error.what}"[:400])
         raise
+    project.first_looks.revive(resource.id)
     return Revived(Outcome.RESTORED, "enabled; waited until no token from before the stop could live")
 
 

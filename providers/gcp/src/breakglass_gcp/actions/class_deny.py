@@ -25,8 +25,9 @@ from breakglass_gcp.actions.deny_rules import (
     with_principals,
     without_principals,
 )
-from breakglass_gcp.actions.undo_wait import wait_out
+from breakglass_gcp.actions.undo_wait import wait_since_written
 from breakglass_gcp.as_agent import judge_as_agent
+from breakglass_gcp.google_time import moment_of
 from breakglass_gcp.messages import field, text
 from breakglass_gcp.project import Project
 from breakglass_gcp.refusals import Conflict
@@ -102,7 +103,6 @@ class DenyClass:
 
     def revert(self, resource: Resource, before: State, now: State) -> Reversal:
         """Take exactly those principals away again that the stop added."""
-        wait_out(self._project, resource)
         policy: JsonObject | None = _policy(now)
         outcomes = dict.fromkeys(before.objects, Outcome.ALREADY)
         for tried in range(1, MOST_TRIES + 1):
@@ -110,6 +110,7 @@ class DenyClass:
             outcomes |= found
             if policy is None or not gone:
                 break
+            wait_since_written(self._project, resource, moment_of(text(policy, "update_time")))
             try:
                 kept = without_principals(rules_of(policy), _rules(resource), gone)
                 self._policies.write(resource.id, policy, kept)

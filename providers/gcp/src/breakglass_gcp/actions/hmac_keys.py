@@ -7,7 +7,6 @@ keys: a change is refused where the ETag that it carries is not the key's.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
 from functools import partial
 from typing import Any
 from urllib.parse import quote
@@ -27,6 +26,7 @@ from breakglass.model.action import (
 from breakglass.model.resource import Resource, State
 from breakglass.provider import Outcome, Reversal
 from breakglass_gcp.actions.account_choice import account_name
+from breakglass_gcp.made_since import made_since
 from breakglass_gcp.messages import text
 from breakglass_gcp.project import Project
 from breakglass_gcp.refusals import Conflict
@@ -171,18 +171,11 @@ def late(key: str, one: Mapping[str, Any], since: Instant, harm: SinceHarm) -> s
     """
     if key in harm.keys:
         return harm.keys[key]
-    if _since(text(one, "timeCreated"), since):
+    if made_since(text(one, "timeCreated"), since):
         return "made since the harm began"
-    if _since(text(one, "updated"), since) and not harm.whole:
+    if made_since(text(one, "updated"), since) and not harm.whole:
         return "changed since the harm began, and the audit log does not tell by whom"
     return ""
-
-
-def _since(at: str, since: Instant) -> bool:
-    try:
-        return datetime.fromisoformat(at).timestamp() * 1000 >= since.epoch_ms
-    except (ValueError, OverflowError):
-        return False
 
 
 ACTION_CLASSES = (DeactivateHmacKeys,)

@@ -21,6 +21,7 @@ from breakglass.model.action import (
 )
 from breakglass.model.resource import Resource, State
 from breakglass.provider import Outcome, Reversal
+from breakglass_gcp import cuts
 from breakglass_gcp.actions.undo_wait import wait_out
 from breakglass_gcp.as_agent import judge_as_agent
 from breakglass_gcp.policies import Grant, grants, with_back, without
@@ -105,7 +106,7 @@ class RemoveGrants:
         outcomes |= {one.key: Outcome.DRIFTED for one in back if one.member in remade}
         back = [one for one in back if one.member not in remade]
         if back:
-            wait_out(self._project, resource)
+            wait_out(self._project, resource, cuts.of_project_grants(self._project.id, back))
             outcomes |= self._give(back)
         reason = "what was granted after the plan was made is not granted again"
         if remade:

@@ -10,10 +10,8 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from datetime import datetime
 
 from breakglass.canon import Json, JsonObject
-from breakglass.clock import Instant
 from breakglass.errors import Gone, ProviderError, Transient, Unsettled
 from breakglass.model.action import (
     ActionSpec,
@@ -30,6 +28,7 @@ from breakglass.model.resource import Resource, State
 from breakglass.provider import Notes, Outcome, Proposal, Proposed, Reversal
 from breakglass_gcp.actions.run_reading import MOST_TRIES, full_name, name_of, uid_of
 from breakglass_gcp.found import Found
+from breakglass_gcp.made_since import made_since
 from breakglass_gcp.messages import field, fields, text
 from breakglass_gcp.project import Project
 from breakglass_gcp.refusals import Conflict
@@ -236,7 +235,7 @@ def _of_instance(project: Project, named: str) -> Proposed:
     if live is None:
         return Proposed(not_touched=(NotTouched(shown, "there is none of this name"),))
     made = text(live, "createTime")
-    late = _since(made, project.connection.since)
+    late = made_since(made, project.connection.since)
     why = f"{shown}, made at {made}, since the harm began: a restore leaves it off"
     target = project.target(
         "gcp-run-instance",
@@ -255,16 +254,6 @@ def _of_instance(project: Project, named: str) -> Proposed:
         affects=(why,) if late else (),
     )
     return Proposed((step,))
-
-
-def _since(made: str, since: Instant | None) -> bool:
-    """Return whether a moment lies in the harm; one that cannot be read might."""
-    if since is None:
-        return False
-    try:
-        return datetime.fromisoformat(made).timestamp() * 1000 >= since.epoch_ms
-    except (ValueError, OverflowError):
-        return True
 
 
 ACTION_CLASSES = (StopInstance,)

@@ -17,8 +17,7 @@ from __future__ import annotations
 import math
 
 from breakglass.canon import Json, JsonObject
-from breakglass.clock import Instant
-from breakglass.errors import Gone, MalformedInput
+from breakglass.errors import Gone
 from breakglass.model.action import (
     ActionSpec,
     Authority,
@@ -34,12 +33,13 @@ from breakglass.provider import Outcome, Reversal
 from breakglass_gcp.actions import run_reading as reading
 from breakglass_gcp.actions.run_reading import SERVICE, STATUS, name_of
 from breakglass_gcp.actions.run_scaling import stopped
+from breakglass_gcp.google_time import moment_of
 from breakglass_gcp.messages import as_json, fields, text
 from breakglass_gcp.project import Project
 
 LONGEST_S = 3600
 MARGIN_S = 60
-"""Our clock may differ from Google's by so much."""
+"""A moment of Google's is told to the second, and its servers' clocks differ a little."""
 PATIENCE_S = 60
 SPEC = ActionSpec(
     name="gcp.run.outlast_requests",
@@ -138,18 +138,13 @@ def facts_of(project: Project, live: JsonObject) -> dict[str, Json]:
 
 
 def wait_s(project: Project, live: JsonObject, facts: JsonObject) -> int:
-    """Return the seconds after which the last request that runs has ended, hidden ones too."""
+    """Return the seconds after which the last request that runs has ended, hidden ones too.
+
+    How long ago the last update was is told by Google's time alone; where it is not, it was just now.
+    """
     factor = project.settings.settle_factor
-    try:
-        since_s = project.connection.clock.now().seconds_since(_moment(text(live, "update_time")))
-    except MalformedInput:
-        since_s = 0.0
+    updated, now = moment_of(text(live, "update_time")), project.google_time.now()
+    since_s = 0.0 if updated is None or now is None else now.seconds_since(updated)
     hidden_s = (LONGEST_S + MARGIN_S) * factor - since_s
     longest = facts.get("longest_s")
     return max(longest if isinstance(longest, int) else LONGEST_S, math.ceil(hidden_s))
-
-
-def _moment(said: str) -> Instant:
-    """Read a moment as Google's JSON has it: UTC, with no, three, six or nine digits of a second."""
-    whole, _, rest = said.removesuffix("Z").partition(".")
-    return Instant.parse(f"{whole}.{rest[:3]}Z" if rest else f"{whole}Z")

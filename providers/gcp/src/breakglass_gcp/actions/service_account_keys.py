@@ -29,6 +29,7 @@ from breakglass.model.action import (
 from breakglass.model.resource import Resource, State
 from breakglass.provider import Outcome, Reversal
 from breakglass_gcp.actions.account_choice import account_name
+from breakglass_gcp.made_since import made_since
 from breakglass_gcp.messages import field
 from breakglass_gcp.probe import judge_key, keep_token
 from breakglass_gcp.project import Project
@@ -189,9 +190,7 @@ def _late(key: str, one: Any, since: Instant, harm: SinceHarm) -> str:  # noqa: 
     made = one.valid_after_time
     if one.key_origin.name != "GOOGLE_PROVIDED" or made is None:
         return "" if harm.whole else "uploaded, and the audit log does not tell when"
-    cut_ms = 0 if made.microsecond else 999  # whole seconds may have been cut
-    late = made.timestamp() * 1000 + cut_ms >= since.epoch_ms
-    return "made since the harm began" if late else ""
+    return "made since the harm began" if made_since(made, since) else ""
 
 
 def _listed(project: Project, unique_id: str) -> Sequence[Any]:

@@ -20,6 +20,7 @@ from breakglass.model.action import (
 )
 from breakglass.model.resource import Resource, State
 from breakglass.provider import Outcome, Reversal
+from breakglass_gcp import cuts
 from breakglass_gcp.actions.undo_wait import living, wait_out
 from breakglass_gcp.messages import field, text
 from breakglass_gcp.project import Project
@@ -100,16 +101,19 @@ class DisablePool:
     def revert(self, resource: Resource, before: State, now: State) -> Reversal:
         """Enable it where the stop disabled it, once no token of before lives."""
         was, current = before.objects.get(POOL), now.objects.get(POOL)
+        cut = cuts.of_pool(str(resource.params["pool"]))
         if was is None or _is_dead(was):
             return Reversal(dict.fromkeys(before.objects, Outcome.ALREADY), "it was off before the stop")
         if current is None or text(current, "state") == "DELETED":
             return Reversal({POOL: Outcome.DRIFTED}, "somebody deleted the pool")
         if field(current, "disabled") is not True:
-            early = living(self._project, resource)
+            ours = self._project.first_looks.revived(_name(self._project, resource))
+            early = "" if ours else living(self._project, resource, cut, is_open=True)
             outcome = Outcome.DRIFTED if early else Outcome.ALREADY
             return Reversal({POOL: outcome}, f"somebody enabled it; {early or 'no token of before lives'}")
-        wait_out(self._project, resource)
+        wait_out(self._project, resource, cut)
         set_disabled(self._project, str(resource.params["pool"]), disabled=False)
+        self._project.first_looks.revive(_name(self._project, resource))
         return Reversal({POOL: Outcome.RESTORED}, "enabled; no token of before the stop lives any more")
 
     def probe(self, resource: Resource) -> Judgement | None:
@@ -183,6 +187,10 @@ def set_disabled(project: Project, pool: str, *, disabled: bool) -> None:
 
 def _path(project: Project, pool: str) -> str:
     return f"v1/{project.name}/locations/global/workloadIdentityPools/{pool}"
+
+
+def _name(project: Project, resource: Resource) -> str:
+    return f"{project.id} {resource.id}"
 
 
 def _is_dead(pool: Json) -> bool:

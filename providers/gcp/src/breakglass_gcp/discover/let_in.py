@@ -18,7 +18,8 @@ from datetime import datetime
 
 from breakglass.canon import Json
 from breakglass.clock import Instant
-from breakglass_gcp.discover.audit import Change, Event, pool_mark
+from breakglass_gcp.audit_events import Change, Event
+from breakglass_gcp.discover.audit import pool_mark
 from breakglass_gcp.discover.made import texts
 from breakglass_gcp.discover.strangers import HMAC, KEYS, POLICIES
 from breakglass_gcp.settings import looks_like_account

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from breakglass.canon import Json
-from breakglass_gcp.discover.audit import Event
+from breakglass_gcp.audit_events import Event
 from breakglass_gcp.settings import looks_like_account
 
 _RULES: tuple[tuple[str, str, str, str, str], ...] = (

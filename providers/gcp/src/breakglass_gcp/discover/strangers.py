@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from breakglass.model.action import Verdict
 from breakglass.model.plan import Door, DoorKind
 from breakglass.provider import ProposedDoor
-from breakglass_gcp.discover.audit import Event
+from breakglass_gcp.audit_events import Event
 from breakglass_gcp.discover.made import api_key, is_api_key, texts
 from breakglass_gcp.minting import may_mint
 

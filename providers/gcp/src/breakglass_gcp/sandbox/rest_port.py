@@ -21,13 +21,14 @@ Answer = Callable[[str, str, Mapping[str, Sequence[str]], Mapping[str, str], byt
 class RestPort:
     """A threaded HTTP/1.1 server on loopback."""
 
-    def __init__(self, answer: Answer, port: int) -> None:
-        """Bind; nothing is served before `serve`."""
+    def __init__(self, answer: Answer, port: int, date: Callable[[], str]) -> None:
+        """Bind; nothing is served before `serve`. `date` is what answers say of when they were made."""
 
         class Handler(_Handler):
             pass
 
         Handler.answer = staticmethod(answer)
+        Handler.date = staticmethod(date)
         self._server = _Server(("127.0.0.1", port), Handler)
         self.port: int = self._server.server_address[1]
 
@@ -53,6 +54,7 @@ class _Server(ThreadingHTTPServer):
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     answer: Answer
+    date: Callable[[], str]
     timeout = 300
 
     def setup(self) -> None:
@@ -81,7 +83,9 @@ class _Handler(BaseHTTPRequestHandler):
     do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = do_HEAD = _serve  # noqa: N815 - as the base has them
 
     def _send(self, said: Raw) -> None:
-        self.send_response(said.status)
+        self.send_response_only(said.status)
+        if date := type(self).date():
+            self.send_header("Date", date)
         self.send_header("Content-Type", said.content_type)
         self.send_header("Content-Length", str(len(said.body)))
         for name, value in said.headers.items():

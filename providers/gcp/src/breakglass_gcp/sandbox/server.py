@@ -34,7 +34,7 @@ class Server:
         self._platform = Platform(self._world, self._loaded.ticks)
         self._control = Control(front, self._loaded, self._platform)
         self._grpc_port = GrpcPort(front, tables, port)
-        self._rest_port = RestPort(self._answer, rest_port)
+        self._rest_port = RestPort(self._answer, rest_port, self._world.date)
         self.grpc = self._world.grpc = f"http://127.0.0.1:{self._grpc_port.port}"
         self.rest = self._world.rest = f"http://127.0.0.1:{self._rest_port.port}"
 

@@ -31,6 +31,8 @@ class Settings:
     )
     pab_passes: list[str] = field(default_factory=list)
     """Globs of permissions that principal access boundaries do not block (outside of their version)."""
+    date: str = "now"
+    """What REST answers say in their `Date`: the world's time (now), or this; empty: they have none."""
     zones: str = "bcd"
     """Letters of the zones of each location."""
 

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from email.utils import formatdate
 from typing import Any
 
 from breakglass_gcp.sandbox import operations
@@ -61,6 +62,11 @@ class World:
     def real_time(self) -> None:
         """Take back every advance."""
         self._advanced_s = 0.0
+
+    def date(self) -> str:
+        """Return what REST answers say in their `Date`: the world's time, unless the settings say else."""
+        said = self.settings.date
+        return formatdate(self.now_s(), usegmt=True) if said == "now" else said
 
     def table(self, name: str) -> dict[str, Any]:
         """Return a model's table by name; the same one each time until a reset."""
