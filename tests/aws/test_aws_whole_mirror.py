@@ -14,6 +14,7 @@ from breakglass.journal.mirroring import MAX_SEGMENT_BYTES, Mirroring
 from breakglass.journal.sealing import verify_folder
 from breakglass.model.plan import Plan, plan_digest
 from breakglass.usecases.mirrors import open_mirrors
+from breakglass_aws.executor import READ_S
 from tests.aws.cloud_fleet import Cloud, said
 from tests.aws.mirrored import BUCKET, OTHER, bodies, joined, make_bucket, mirrored, objects
 from tests.hosts.fleet import Fleet
@@ -70,8 +71,9 @@ def test_a_mirror_that_hangs_costs_a_stop_no_more_than_it_may(cloud: Cloud) -> N
         issued = time.monotonic()
         _, done = ours.stop(observer=began, planned=planned)
         assert done.report.verdict == "contained", said(done.report)
-        assert at["planned"] - issued < 4
-        assert at["step"] - at["planned"] < 3
+        # Whoever waits for one call to this mirror waits as long as a call may.
+        assert at["planned"] - issued < READ_S
+        assert at["step"] - at["planned"] < READ_S
         (claimed,) = bodies(ours.incident, "mirror.claimed")
         assert (claimed["ok"], claimed["detail"]) == (False, "no answer within 1.5 s")
         assert len(done.unmirrored) == 1

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -40,4 +39,3 @@ def verdict(action: Action, target: Resource) -> str:
 def at_once(rig: Rig) -> None:
     """Let changes of state take no time."""
     rig.sandbox.control("platform", {"transition_s": 0, "on": False})
-    time.sleep(0.02)

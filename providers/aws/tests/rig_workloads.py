@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 from providers.aws.tests.rig_aws import Rig
+from providers.aws.tests.rig_platform import until
 
 ROLE = "arn:aws:iam::123456789012:role/bot-task"
 
@@ -57,12 +57,12 @@ def run_tasks(rig: Rig, count: int, *, group: str = "family:bot", **more: Any) -
 def tasks_of(rig: Rig, count: int) -> list[str]:
     """Wait until service ``web`` has its tasks; return their ARNs."""
     ecs = rig.boto("ecs")
-    for _ in range(200):
-        arns = ecs.list_tasks(cluster="prod", serviceName="web")["taskArns"]
-        if len(arns) == count:
-            return list(arns)
-        time.sleep(0.05)
-    raise AssertionError(f"the service has {len(arns)} tasks")
+
+    def arns() -> list[str]:
+        return list(ecs.list_tasks(cluster="prod", serviceName="web")["taskArns"])
+
+    until(lambda: len(arns()) == count, f"the service has {count} tasks")
+    return arns()
 
 
 def instance(rig: Rig, subnet: str, *groups: str) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import time
 
 import pytest
 
@@ -110,7 +109,7 @@ def test_a_refusal_on_order_comes_as_often_as_ordered_and_to_whom(
 
 
 def test_a_reset_forgets_users_sessions_faults_rates_and_the_record_at_once(rig: Rig) -> None:
-    """And takes less than a third of a second."""
+    """No visibility delay holds for it."""
     keys = user(rig)
     session = once(rig, "sts", keys).get_session_token()["Credentials"]
     rig.sandbox.control(
@@ -118,10 +117,8 @@ def test_a_reset_forgets_users_sessions_faults_rates_and_the_record_at_once(rig:
     )
     rig.sandbox.control("faults", {"faults": [{"answer": "error-500"}]})
 
-    before = time.monotonic()
     rig.sandbox.control("reset")
 
-    assert time.monotonic() - before < 0.3
     assert rig.sandbox.control("calls") == []
     assert [refused(once(rig, "sns").list_topics)[0] for _ in range(3)] == ["", "", ""]
     for gone in (keys, session):

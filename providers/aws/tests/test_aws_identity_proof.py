@@ -132,7 +132,7 @@ def test_inside_the_visibility_delay_nothing_is_called_contained(rig: Rig) -> No
     """IAM said yes and the agent still works: the probe says so until its own call is refused."""
     _with_session(rig)
     action, target = planned(rig, deny_role.SPEC.name, ROLE, agent_credentials=HELD)
-    rig.sandbox.control("settings", {"visibility_delay_s": 1.5})
+    rig.sandbox.control("settings", {"visibility_delay_s": 3600})
     close(action, target)
 
     first = _proof(action, target)

@@ -10,6 +10,8 @@ TICK_S = 0.2
 MINUTE_S = 60.0
 TRANSITION_S = 0.5
 SESSION_S = 3600.0
+LEAST_S = {"tick_s": 0.01, "minute_s": 0.01, "transition_s": 0.0, "session_s": 0.01}
+"""What may be told, and how short it may be: a change of state may take no time at all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +45,9 @@ class Settings:
             self.agent_principals = tuple(str(one) for one in body["agent_principals"])
         if "on" in body:
             self.on = bool(body["on"])
-        for name in ("tick_s", "minute_s", "transition_s", "session_s"):
+        for name, least_s in LEAST_S.items():
             if name in body:
-                setattr(self, name, max(0.01, float(body[name])))
+                setattr(self, name, max(least_s, float(body[name])))
 
     def forget(self) -> None:
         """Be as at the start."""
