@@ -37,10 +37,12 @@ def test_every_permission_is_one_that_google_could_mean(purpose: str) -> None:
 
 @pytest.mark.parametrize("spec", parts.SPECS, ids=lambda spec: spec.name)
 def test_the_role_holds_what_each_action_needs(spec: object) -> None:
-    """To stop and to undo."""
+    """To stop and to undo; what no project's role may hold is named beside it."""
     role = set(permissions.documents("", (), split=False)[0]["includedPermissions"])  # type: ignore[arg-type]  # a list
+    lacks = {*spec.permissions, *spec.undo_permissions} - role  # type: ignore[attr-defined]  # an ActionSpec
 
-    assert {*spec.permissions, *spec.undo_permissions} <= role  # type: ignore[attr-defined]  # an ActionSpec
+    assert [one for one in lacks if not permissions.elsewhere([one])] == []
+    assert [one for one in lacks if not one.startswith("iam.principalaccessboundarypolicies.")] == []
 
 
 def test_a_role_to_restore_may_not_stop() -> None:
@@ -69,6 +71,23 @@ def test_an_agent_without_a_class_deny_needs_no_right_over_deny_policies() -> No
     assert "denypolicies" not in json.dumps(plain)
     assert "iam.denypolicies.update" in json.dumps(armed)
     assert "roles/iam.denyAdmin on the organization" in str(armed["description"])
+
+
+def test_an_agent_without_a_class_boundary_needs_no_right_over_bindings() -> None:
+    """With one it does, and what only the organisation gives is said, whole."""
+    plain = permissions.documents("", [Reach("gcp", {"project": "x"}, "test")], split=False)[0]
+    both = {"class_boundary_binding": "projects/x/locations/global/policyBindings/agents", "as": "a@b"}
+    deny = "policies/cloudresourcemanager.googleapis.com%2Forganizations%2F1/denypolicies/agents"
+    reach = Reach("gcp", {**both, "class_deny_policy": deny}, "test")
+    armed = permissions.documents("", [reach], split=False)[0]
+    said = str(armed["description"])
+
+    assert "olicyBinding" not in json.dumps(plain)
+    assert "policybindings" not in json.dumps(plain)
+    assert "resourcemanager.projects.updatePolicyBinding" in armed["includedPermissions"]  # type: ignore[operator]  # a list
+    assert "principalaccessboundarypolicies" not in json.dumps(armed["includedPermissions"])
+    assert "roles/iam.principalAccessBoundaryUser on the organization" in said
+    assert said.endswith("to whoever impersonates it")
 
 
 def test_the_command_prints_the_role_and_says_what_is_granted_beside_it() -> None:

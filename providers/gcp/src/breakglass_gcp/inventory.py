@@ -29,6 +29,12 @@ SETTINGS = (
         _TEXT,
         "a deny policy made in peacetime, whose principals the stop may extend: policies/.../denypolicies/ID",
     ),
+    Setting(
+        "class_boundary_binding",
+        _TEXT,
+        "a policy binding made in peacetime, whose condition the stop may extend:"
+        " projects/PROJECT/locations/global/policyBindings/ID",
+    ),
     Setting("scheduler_jobs", _TEXTS, "Cloud Scheduler: LOCATION/JOB"),
     Setting("task_queues", _TEXTS, "Cloud Tasks: LOCATION/QUEUE"),
     Setting("subscriptions", _TEXTS, "Pub/Sub subscriptions that bring it work, by id"),

@@ -17,6 +17,8 @@ CALLS: Mapping[str, Budget] = {
     "iam:write": Budget(per_s=9.2, burst=40),
     "iam_deny:read": Budget(per_s=1 / 60, burst=4),
     "iam_deny:write": Budget(per_s=2 / 60, burst=3),
+    "iam_boundary:read": Budget(per_s=1 / 60, burst=4),
+    "iam_boundary:write": Budget(per_s=2 / 60, burst=3),
     "pools:write": Budget(per_s=50 / 60, burst=10),
     "logging:read": Budget(per_s=50 / 60, burst=10),
     "compute:read": Budget(per_s=20, burst=100),
@@ -24,8 +26,9 @@ CALLS: Mapping[str, Budget] = {
     "projects:write": Budget(per_s=8, burst=20),
 }
 """Calls a second by service and kind. Sources: IAM quotas (600 writes and 6,000 reads of the v1 API a minute
-and project, 5 and 5 of deny policies, 60 writes of workload identity pools), Cloud Logging quotas (60 reads a
-minute), Compute Engine API rate quotas. What is not named is not limited here."""
+and project, 5 and 5 of deny policies, as many of boundaries and their bindings, 60 writes of workload
+identity pools), Cloud Logging quotas (60 reads a minute), Compute Engine API rate quotas. What is not named
+is not limited here."""
 BUDGETS: Mapping[str, Budget] = {
     "iam": Budget(per_s=36, burst=80),
     "iam_deny": Budget(per_s=2 / 60, burst=3),

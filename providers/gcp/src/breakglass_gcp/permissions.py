@@ -21,17 +21,25 @@ STOP, RESTORE = "stop", "restore"
 CONNECTING = ("resourcemanager.projects.get",)
 LONGEST_DESCRIPTION = 300
 DENY = "iam.denypolicies.*"
+BOUNDARIES = "iam.principalaccessboundarypolicies.*"
+ARMED = {
+    "class_deny_policy": (DENY,),
+    "class_boundary_binding": (BOUNDARIES, "iam.policybindings.*", "*.updatePolicyBinding"),
+}
+"""What is needed only where a reach has a key."""
 ELSEWHERE = {
     DENY: "roles/iam.denyAdmin on the organization",
+    BOUNDARIES: "roles/iam.principalAccessBoundaryUser on the organization",
     "orgpolicy.policy.set": "roles/orgpolicy.policyAdmin on the organization",
     "resourcemanager.organizations.*": "a role on the organization",
     "resourcemanager.folders.*": "a role on the folder",
     "billing.*": "a role on the billing account",
 }
 """What is granted above a project: "Deny access to resources", Required roles; "Organization Policy Service
-roles and permissions", lowest-level resources. What a custom role may hold stands in it all the same: "Deny
-access to resources" says so of deny policies."""
+roles and permissions", lowest-level resources; "Edit principal access boundary policies", Required roles.
+What a custom role may hold stands in it all the same: "Deny access to resources" says so of deny policies."""
 NO_CUSTOM_ROLE = (
+    BOUNDARIES,
     "orgpolicy.policy.set",
     "resourcemanager.organizations.*",
     "resourcemanager.folders.*",
@@ -48,7 +56,7 @@ def documents(purpose: str, reaches: Sequence[Reach], *, split: bool) -> Sequenc
     """
     wanted = _for(needed(purpose), reaches)
     included: list[Json] = [*sorted(one for one in wanted if not _matches(one, NO_CUSTOM_ROLE))]
-    described = f"What breakglass needs to {purpose or 'stop and restore'} an agent here, and nothing else"
+    described = f"Least rights to {purpose or 'stop and restore'} an agent here"
     if notes := elsewhere(wanted, reaches):
         described = f"{described}. Grant beside it: {'; '.join(notes)}"
     return [
@@ -93,10 +101,12 @@ def of(spec: ActionSpec, purpose: str) -> Iterable[str]:
 
 
 def _for(wanted: frozenset[str], reaches: Sequence[Reach]) -> frozenset[str]:
-    """Leave out deny policies where no reach names one: nothing else that is found could need them."""
-    if not reaches or any(GcpSettings.of(one.settings).text("class_deny_policy") for one in reaches):
+    """Leave out what is armed in peacetime where no reach names it: nothing else could need it."""
+    if not reaches:
         return wanted
-    return frozenset(one for one in wanted if not _matches(one, (DENY,)))
+    named = {key for key in ARMED for one in reaches if GcpSettings.of(one.settings).text(key)}
+    idle = [pattern for key, patterns in ARMED.items() if key not in named for pattern in patterns]
+    return frozenset(one for one in wanted if not _matches(one, idle))
 
 
 def _matches(permission: str, patterns: Iterable[str]) -> bool:

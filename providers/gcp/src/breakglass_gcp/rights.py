@@ -32,6 +32,8 @@ _ON_RESOURCES: tuple[tuple[str, str, str], ...] = (
 )
 """Beginning of a permission, the full name of what it may be granted on alone, and whose method tells."""
 _DENIES = "iam.denypolicies."
+_BOUNDARIES = "iam.principalaccessboundarypolicies."
+_BOUNDARY = re.compile(r"(organizations/\d+)/locations/[^/]+/principalAccessBoundaryPolicies/[^/]+")
 _ATTACHED = re.compile(
     r"policies/cloudresourcemanager\.googleapis\.com%2F(\w+)%2F([\w:.-]+)/denypolicies/", re.IGNORECASE
 )
@@ -48,7 +50,8 @@ class Rights:
 def on_project(project: Project, wanted: Sequence[str]) -> Rights:
     """Return which of these permissions the executor has on the project, and are asked for there.
 
-    Over a deny policy that hangs above the project a right on the project says nothing.
+    Over a deny policy that hangs above the project a right on the project says nothing, nor over a principal
+    access boundary, which is always the organisation's.
 
     Raises:
         ProviderError: it does not answer.
@@ -69,9 +72,8 @@ def on_project(project: Project, wanted: Sequence[str]) -> Rights:
             else:
                 waiting += [some[: len(some) // 2], some[len(some) // 2 :]]
     above = (match := _class_deny(project)) is not None and match[1].lower() != "projects"
-    return Rights(
-        frozenset(one for one in held if not (above and one.startswith(_DENIES))), frozenset(not_asked)
-    )
+    silent = (_DENIES, _BOUNDARIES) if above else (_BOUNDARIES,)
+    return Rights(frozenset(one for one in held if not one.startswith(silent)), frozenset(not_asked))
 
 
 def elsewhere(project: Project, missing: Sequence[str], params: Mapping[str, Json]) -> Rights:
@@ -83,7 +85,7 @@ def elsewhere(project: Project, missing: Sequence[str], params: Mapping[str, Jso
     """
     held: set[str] = set()
     not_asked: set[str] = set()
-    for ask in (_on_resources, _at_attachment_point, _on_bucket):
+    for ask in (_on_resources, _at_attachment_point, _at_boundary, _on_bucket):
         left = [one for one in missing if one not in held]
         try:
             held |= ask(project, left, params)
@@ -134,6 +136,16 @@ def _at_attachment_point(project: Project, missing: Sequence[str], _: Mapping[st
     if not asked or match is None:
         return set()
     path = f"v3/{match[1]}/{unquote(match[2])}:testIamPermissions"
+    return _told(project.rest("projects", "POST", path, body={"permissions": asked}))
+
+
+def _at_boundary(project: Project, missing: Sequence[str], params: Mapping[str, Json]) -> set[str]:
+    """Return what the executor may with the boundary of a signed binding: asked of its organisation."""
+    asked = [one for one in missing if one.startswith(_BOUNDARIES)]
+    match = _BOUNDARY.fullmatch(str(params.get("policy")))
+    if not asked or match is None:
+        return set()
+    path = f"v3/{match[1]}:testIamPermissions"
     return _told(project.rest("projects", "POST", path, body={"permissions": asked}))
 
 

@@ -25,6 +25,12 @@ SERVICES: Mapping[str, Service] = {
     ),
     "iam_admin": Service("google.cloud.iam_admin_v1", "IAMClient", "iam.googleapis.com", "iam"),
     "iam_deny": Service("google.cloud.iam_v2", "PoliciesClient", "iam.googleapis.com", "iam_deny"),
+    "policy_bindings": Service(
+        "google.cloud.iam_v3", "PolicyBindingsClient", "iam.googleapis.com", "iam_boundary"
+    ),
+    "boundary_policies": Service(
+        "google.cloud.iam_v3", "PrincipalAccessBoundaryPoliciesClient", "iam.googleapis.com", "iam_boundary"
+    ),
     "scheduler": Service(
         "google.cloud.scheduler_v1", "CloudSchedulerClient", "cloudscheduler.googleapis.com"
     ),

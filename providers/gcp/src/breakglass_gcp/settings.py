@@ -15,6 +15,9 @@ _EMAIL = re.compile(r"[a-z0-9][a-z0-9.-]{0,99}@[a-z0-9][a-z0-9.:-]{0,199}\.gserv
 _PRINCIPAL = re.compile(r"principal(?:Set)?://[\x21-\x7e]{1,1000}", re.ASCII)
 _LOCATION = re.compile(r"[a-z]+-[a-z]+\d{1,2}(?:-[a-z])?|global|us|eu|[a-z]{2,12}", re.ASCII)
 _POLICY = re.compile(r"policies/[\w.%-]{1,300}/denypolicies/[a-z][a-z0-9.-]{2,62}", re.ASCII)
+_BINDING = re.compile(
+    r"projects/([a-z0-9.:-]{1,150})/locations/global/policyBindings/[a-z][a-z0-9.-]{2,62}", re.ASCII
+)
 _VISIBLE = re.compile(r"[\x21-\x7e]{1,1500}")
 _LOOPBACK = re.compile(r"127\.\d+\.\d+\.\d+|localhost|::1")
 _PLACED = (
@@ -148,6 +151,13 @@ def _wrong_names(entry: GcpSettings) -> list[str]:
     policy = entry.text("class_deny_policy")
     if policy and _POLICY.fullmatch(policy) is None:
         found.append("class_deny_policy is not policies/ATTACHMENT_POINT/denypolicies/ID")
+    binding = _BINDING.fullmatch(entry.text("class_boundary_binding"))
+    if entry.text("class_boundary_binding") and (
+        binding is None or binding[1] not in {entry.project, entry.number}
+    ):
+        found.append(
+            "class_boundary_binding is not this project's projects/PROJECT/locations/global/policyBindings/ID"
+        )
     return found
 
 

@@ -1,7 +1,8 @@
-"""Joins what is done to the agent's principals beside disabling its accounts: pools, class deny, grants.
+"""Joins what is done to the agent's principals beside disabling its accounts: pools, class switches, grants.
 
 Each identity has its own step where there is something to disable; the class deny and the grants are for
-those that have none, and a second door in front of the others.
+those that have none, and a second door in front of the others. The class boundary is a layer more, and closes
+nothing by itself.
 """
 
 from __future__ import annotations
@@ -12,7 +13,15 @@ from functools import partial
 from breakglass.canon import Json
 from breakglass.model.plan import NotTouched
 from breakglass.provider import Notes, Proposal, Proposed
-from breakglass_gcp.actions import class_deny, class_deny_spec, grants_choice, pool_choice, project_grants
+from breakglass_gcp.actions import (
+    class_boundary,
+    class_boundary_spec,
+    class_deny,
+    class_deny_spec,
+    grants_choice,
+    pool_choice,
+    project_grants,
+)
 from breakglass_gcp.actions import workload_pools as pools
 from breakglass_gcp.actions.account_choice import choose, disable_key
 from breakglass_gcp.actions.deny_baseline import not_denied
@@ -22,12 +31,17 @@ from breakglass_gcp.agent_principals import Principals, principals
 from breakglass_gcp.found import Found
 from breakglass_gcp.project import Project
 
-SPECS = (*class_deny.SPECS, *project_grants.SPECS, *pools.SPECS)
-ACTION_CLASSES = (*class_deny.ACTION_CLASSES, *project_grants.ACTION_CLASSES, *pools.ACTION_CLASSES)
+SPECS = (*class_deny.SPECS, *class_boundary.SPECS, *project_grants.SPECS, *pools.SPECS)
+ACTION_CLASSES = (
+    *class_deny.ACTION_CLASSES,
+    *class_boundary.ACTION_CLASSES,
+    *project_grants.ACTION_CLASSES,
+    *pools.ACTION_CLASSES,
+)
 
 
 def propose(project: Project, found: Found) -> Proposed:
-    """Propose the pools, the class deny, and the project's grants.
+    """Propose the pools, the class deny, the class boundary, and the project's grants.
 
     What one of them cannot read now takes no step of another away: of deny policies five reads a minute are
     all that a project has, and the agent may use them up.
@@ -42,10 +56,14 @@ def propose(project: Project, found: Found) -> Proposed:
         if is_here(project, one) and (key := pool_choice.pool_key(pool_choice.pool_of(one))) in keys
     }
     denied = notes.attempt(partial(class_deny_spec.propose, project, who, moot_by), Proposed())
+    keys_denied = tuple(one.key for one in denied.proposals)
+    bound = notes.attempt(
+        partial(class_boundary_spec.propose, project, who, moot_by, keys_denied), Proposed()
+    )
     cover, left = _cover(project, denied.proposals, who)
     taken = notes.attempt(partial(grants_choice.propose, project, found, who, moot_by, cover), Proposed())
     missed = (*who.incomplete, *notes.incomplete)
-    return Proposed(incomplete=missed).plus(denied).plus(left).plus(taken).plus(cut)
+    return Proposed(incomplete=missed).plus(denied).plus(left).plus(bound).plus(taken).plus(cut)
 
 
 def _cover(project: Project, denied: Sequence[Proposal], who: Principals) -> tuple[Cover, Proposed]:

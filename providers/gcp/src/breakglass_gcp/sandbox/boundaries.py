@@ -20,6 +20,7 @@ _TYPES = {
     "user": "iam.googleapis.com/WorkspaceIdentity",
     "serviceAccount": "iam.googleapis.com/ServiceAccount",
 }
+_ENGINES = "principal://agents.global."
 
 
 def eligible(world: World, caller: Caller, permission: str, resources: Iterable[str]) -> bool:
@@ -64,12 +65,28 @@ def _condition(expression: str, caller: Caller) -> bool:
         return True
     for part in (one.strip() for one in expression.split("&&")):
         subject, kind = _SUBJECT.fullmatch(part), _TYPE.fullmatch(part)
-        if subject is not None and caller.principal in _QUOTED.findall(subject[2]):
+        if subject is not None and _subject_of(caller) in _QUOTED.findall(subject[2]):
             continue
-        if kind is not None and _TYPES.get(caller.kind) == kind[1]:
+        if kind is not None and _type_of(caller) == kind[1]:
             continue
         return False
     return True
+
+
+def _subject_of(caller: Caller) -> str:
+    """Return what conditions call a caller ("Attribute reference for IAM Conditions", principal.subject).
+
+    An address; of a federated identity its subject alone, of an agent identity all from ``resources/`` on.
+    """
+    if caller.principal.startswith(_ENGINES):
+        return f"resources/{caller.principal.partition('/resources/')[2]}"
+    return caller.principal.partition("/subject/")[2] or caller.principal
+
+
+def _type_of(caller: Caller) -> str:
+    engine = caller.principal.startswith(_ENGINES)
+    federated = "AgentPoolIdentity" if engine else "WorkloadPoolIdentity"
+    return _TYPES.get(caller.kind, f"iam.googleapis.com/{federated}")
 
 
 def _relative(full: str) -> str:

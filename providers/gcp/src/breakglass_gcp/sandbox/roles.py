@@ -21,7 +21,14 @@ _NOT_OWNED = (
 )
 """IAM documentation, "Basic roles" and "Deny policies": owners do not impersonate by their role alone, and
 deny policies need a role of their own."""
-_NOT_EDITED = (*_NOT_OWNED, "*.setIamPolicy", "*.setPolicy", "iam.roles.*", "iam.workloadIdentityPool*")
+_NOT_EDITED = (
+    *_NOT_OWNED,
+    "*.setIamPolicy",
+    "*.setPolicy",
+    "iam.roles.*",
+    "iam.workloadIdentityPool*",
+    "*PolicyBinding*",
+)
 PREDEFINED: Mapping[str, tuple[str, ...]] = {
     "roles/owner": ("*",),
     "roles/editor": ("*",),
@@ -56,12 +63,18 @@ PREDEFINED: Mapping[str, tuple[str, ...]] = {
     "roles/iam.securityAdmin": ("*.getIamPolicy", "*.setIamPolicy", "*.list"),
     "roles/iam.denyAdmin": ("iam.denypolicies.*",),
     "roles/iam.workloadIdentityPoolAdmin": ("iam.workloadIdentityPool*",),
-    "roles/iam.principalAccessBoundaryAdmin": (
-        "iam.principalaccessboundarypolicies.*",
-        "iam.policybindings.*",
+    "roles/iam.principalAccessBoundaryAdmin": ("iam.principalaccessboundarypolicies.*",),
+    "roles/iam.principalAccessBoundaryUser": (
+        "iam.principalaccessboundarypolicies.bind",
+        "iam.principalaccessboundarypolicies.get",
+        "iam.principalaccessboundarypolicies.list",
+        "iam.principalaccessboundarypolicies.searchPolicyBindings",
+        "iam.principalaccessboundarypolicies.unbind",
     ),
     "roles/iam.roleAdmin": ("iam.roles.*",),
     "roles/resourcemanager.projectIamAdmin": (
+        "iam.policybindings.*",
+        "resourcemanager.projects.*PolicyBinding*",
         "resourcemanager.projects.get",
         "resourcemanager.projects.getIamPolicy",
         "resourcemanager.projects.setIamPolicy",

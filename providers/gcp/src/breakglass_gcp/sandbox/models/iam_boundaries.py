@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,15 @@ if TYPE_CHECKING:
 POLICIES_START = "/google.iam.v3.PrincipalAccessBoundaryPolicies/"
 BINDINGS_START = "/google.iam.v3.PolicyBindings/"
 KIND = "PRINCIPAL_ACCESS_BOUNDARY"
+LONGEST_CONDITION = 250
+_ATTRIBUTE = re.compile(r"\b(?:principal|resource|request|destination|origin)\.\w+")
+_ATTRIBUTES = frozenset({"principal.type", "principal.subject"})
+_CHANGED = {
+    "principal_access_boundary_policy": ("display_name", "annotations", "details"),
+    "policy_binding": ("display_name", "annotations", "condition"),
+}
+"""What an update may change ("Edit principal access boundary policies"); of a binding neither the policy nor
+the principal set."""
 _POLICY, _BINDING = "principal_access_boundary_policy", "policy_binding"
 _PERMISSIONS = {_POLICY: "iam.principalaccessboundarypolicies", _BINDING: "iam.policybindings"}
 _FOLDERS = {_POLICY: "principalAccessBoundaryPolicies", _BINDING: "policyBindings"}
@@ -22,7 +32,10 @@ _KEYS = {_POLICY: "pab", _BINDING: "binding"}
 def _create(world: World, call: Call, kind: str) -> object:
     request = call.request
     parent = world.normal(request.parent)
-    call.needs(f"{_PERMISSIONS[kind]}.create", _owner(parent))
+    if kind == _POLICY:
+        call.needs(f"{_PERMISSIONS[kind]}.create", _owner(parent))
+    else:
+        _may_bind(world, call, "create", parent, request.policy_binding)
     short = getattr(request, f"{kind}_id")
     name = f"{parent}/{_FOLDERS[kind]}/{short}"
     if world.config.get((_KEYS[kind], name)) is not None:
@@ -33,6 +46,7 @@ def _create(world: World, call: Call, kind: str) -> object:
     made.create_time = dt.datetime.fromtimestamp(call.now_s, dt.UTC)
     if kind == _BINDING:
         made.policy_kind = KIND
+        _check_condition(call, made)
         policy = world.config.get(("pab", made.policy))
         if policy is None:
             call.fail("NOT_FOUND", f"{made.policy} was not found.")
@@ -62,10 +76,16 @@ def _update(world: World, call: Call, kind: str) -> object:
     held = _one(world, call, kind, said.name, "update")
     _etag(call, said.etag, held.etag)
     made = type(held)(held)
-    for path in call.request.update_mask.paths or ("display_name", "annotations", "details", "condition"):
-        field = path.partition(".")[0]
-        if field in type(held).meta.fields:
+    for path in call.request.update_mask.paths or _CHANGED[kind]:
+        field, _, inner = path.partition(".")
+        if field not in _CHANGED[kind]:
+            call.fail("INVALID_ARGUMENT", f"{path} cannot be updated.")
+        if field == "condition" and inner:
+            setattr(made.condition, inner, getattr(said.condition, inner))
+        else:
             setattr(made, field, getattr(said, field))
+    if kind == _BINDING:
+        _check_condition(call, made)
     made.update_time = dt.datetime.fromtimestamp(call.now_s, dt.UTC)
     return _operate(world, kind, held.name, made)
 
@@ -83,7 +103,7 @@ def _search_target(world: World, call: Call) -> object:
     from google.cloud import iam_v3
 
     parent = world.normal(call.request.parent)
-    call.needs("iam.policybindings.list", _owner(parent))
+    call.needs(f"{_owned_by(call.request.target, parent)}.searchPolicyBindings", _owner(parent))
     found = [one for one in _all(world, _BINDING) if one.target.principal_set == call.request.target]
     return iam_v3.SearchTargetPolicyBindingsResponse(policy_bindings=found)
 
@@ -112,11 +132,40 @@ def _operate(world: World, kind: str, name: str, made: Any) -> object:  # noqa: 
 
 def _one(world: World, call: Call, kind: str, name: str, verb: str) -> Any:  # noqa: ANN401 - as above
     name = world.normal(name)
-    call.needs(f"{_PERMISSIONS[kind]}.{verb}", _owner(name))
     held = world.config.get((_KEYS[kind], name))
+    if kind == _BINDING and held is not None and verb != "get":
+        _may_bind(world, call, verb, name, held)
+    else:
+        call.needs(f"{_PERMISSIONS[kind]}.{verb}", _owner(name))
     if held is None:
         call.fail("NOT_FOUND", f"{name} was not found.")
     return held
+
+
+def _may_bind(world: World, call: Call, verb: str, under: str, binding: Any) -> None:  # noqa: ANN401 - as above
+    """Ask for the right over the principal set and for that over the policy.
+
+    "Edit principal access boundary policies", Required permissions; IAM audit logging, google.iam.v3.
+    """
+    call.needs(f"{_owned_by(binding.target.principal_set, under)}.{verb}PolicyBinding", _owner(under))
+    over = "unbind" if verb == "delete" else "bind"
+    call.needs(f"{_PERMISSIONS[_POLICY]}.{over}", _owner(world.normal(binding.policy)))
+
+
+def _owned_by(target: str, under: str) -> str:
+    """Return the beginning of the permissions over a principal set."""
+    if "/workloadIdentityPools/" in target:
+        return "iam.workloadIdentityPools"
+    return f"resourcemanager.{under.partition('/')[0]}"
+
+
+def _check_condition(call: Call, binding: Any) -> None:  # noqa: ANN401 - PolicyBinding
+    """Refuse what IAM API v3 reference, PolicyBinding.condition, does not let a condition say."""
+    expression = binding.condition.expression
+    if len(expression) > LONGEST_CONDITION:
+        call.fail("INVALID_ARGUMENT", f"The condition is longer than {LONGEST_CONDITION} characters.")
+    if odd := sorted(set(_ATTRIBUTE.findall(expression)) - _ATTRIBUTES):
+        call.fail("INVALID_ARGUMENT", f"A policy binding's condition cannot name {odd[0]}.")
 
 
 def _all(world: World, kind: str) -> list[Any]:
@@ -130,6 +179,20 @@ def _owner(name: str) -> str:
 def _etag(call: Call, asked: str, held: str) -> None:
     if asked and asked != held:
         call.fail("ABORTED", "The etag does not match.")
+
+
+def _state(world: World, project: str) -> object:
+    """Return the project's bindings by id."""
+    return {
+        one.name.rpartition("/")[2]: {
+            "policy": one.policy,
+            "principal_set": one.target.principal_set,
+            "title": one.condition.title,
+            "expression": one.condition.expression,
+        }
+        for one in _all(world, _BINDING)
+        if one.name.startswith(f"projects/{project}/")
+    }
 
 
 def _bound(verb: Callable[[World, Call, str], object], kind: str) -> Callable[[World, Call], object]:
@@ -152,3 +215,4 @@ HANDLERS: Mapping[str, Callable[[World, Call], Any]] = {
     f"{BINDINGS_START}SearchTargetPolicyBindings": _search_target,
     f"{POLICIES_START}SearchPrincipalAccessBoundaryPolicyBindings": _search_policy,
 }
+STATE = _state
