@@ -11,7 +11,7 @@ import pytest
 
 from breakglass.canon import Json
 from breakglass.clock import Instant, SystemClock
-from breakglass.errors import Transient
+from breakglass.errors import ProviderError, Transient
 from breakglass.model.resource import Resource
 from breakglass.provider import Outcome, Proposal
 from breakglass_gcp.actions import run_requests
@@ -231,6 +231,26 @@ def test_a_log_that_does_not_show_the_stop_yet_is_not_believed(rig: Rig) -> None
     before: dict[str, Json] = {"account": {"email": email, "unique_id": "", "disabled": False}}
     with pytest.raises(Transient, match=r"audit log.*whole life"):
         undo(action, restored(step.target), before)
+
+
+def test_an_account_that_this_restore_enabled_is_told_so_where_the_answer_was_lost(
+    rig: Rig, stopped: Stopped
+) -> None:
+    """Nobody else did: the log cannot be read either, and all the same it is no drift."""
+    clock = OffClock()
+    ours = again(rig, stopped.provider, clock)
+    lost = {"method": "*/EnableServiceAccount", "code": "DEADLINE_EXCEEDED", "after": True, "times": 1}
+    unread = {"method": "*ListLogEntries", "code": "PERMISSION_DENIED"}
+    rig.control("faults", {"faults": [lost, unread]})
+    with pytest.raises(Transient, match=r"audit log.*whole life"):
+        stopped.undone(ours)
+    clock.awake_s = HOUR_S + SEEN_S
+    with pytest.raises(ProviderError):
+        stopped.undone(ours)
+    assert stopped.undone(ours) == {"account": Outcome.ALREADY}
+    other = again(rig, stopped.provider, OffClock())
+    assert stopped.undone(other) == {"account": Outcome.DRIFTED}
+    rig.control("faults", {"faults": []})
 
 
 def test_a_pool_is_not_enabled_by_a_clock_two_hours_ahead(rig: Rig) -> None:

@@ -34,12 +34,12 @@ class FirstLooks:
             return self._seen.setdefault(name, FirstLook(self._clock.monotonic_s(), written))
 
     def revive(self, name: str) -> None:
-        """Remember that this run itself let something in again."""
+        """Remember that this run itself lets something in again: it has waited."""
         with self._gate:
             self._revived.add(name)
 
     def revived(self, name: str) -> bool:
-        """Return whether this run itself let something in again."""
+        """Return whether this run itself let something in again, or tried to."""
         with self._gate:
             return name in self._revived
 

@@ -56,6 +56,7 @@ def _cut(resource: Resource) -> Cut:
 
 def _enable(project: Project, resource: Resource) -> Revived:
     name = account_name(project, str(resource.params["unique_id"]))
+    project.first_looks.revive(resource.id)  # before the call: its answer may be lost
     try:
         project.call("iam_admin", "enable_service_account", {"name": name})
     except ProviderError as error:
@@ -63,7 +64,6 @@ def _enable(project: Project, resource: Resource) -> Revived:
             # IAM REST reference, serviceAccounts.enable: what Google disabled, this method cannot enable.
             return Revived(Outcome.DRIFTED, f"Google does not let it be enabled: {error.what}"[:400])
         raise
-    project.first_looks.revive(resource.id)
     return Revived(Outcome.RESTORED, "enabled; waited until no token from before the stop could live")
 
 

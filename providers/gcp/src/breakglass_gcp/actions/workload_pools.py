@@ -112,8 +112,8 @@ class DisablePool:
             outcome = Outcome.DRIFTED if early else Outcome.ALREADY
             return Reversal({POOL: outcome}, f"somebody enabled it; {early or 'no token of before lives'}")
         wait_out(self._project, resource, cut)
+        self._project.first_looks.revive(_name(self._project, resource))  # its answer may be lost
         set_disabled(self._project, str(resource.params["pool"]), disabled=False)
-        self._project.first_looks.revive(_name(self._project, resource))
         return Reversal({POOL: Outcome.RESTORED}, "enabled; no token of before the stop lives any more")
 
     def probe(self, resource: Resource) -> Judgement | None:
