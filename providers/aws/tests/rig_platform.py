@@ -13,6 +13,11 @@ from breakglass_aws.sandbox.process import ACCOUNT, REGION
 from providers.aws.tests.rig_aws import Rig
 
 PATIENCE_S = 45.0
+CHANNEL = "function/worker"
+POLL = ("sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes")
+LIST = "s3:ListAllMyBuckets"
+TICKS = 3
+"""A tick looks at everything and does what is due; what one begins, the next may go on with."""
 
 
 def until(happened: Callable[[], object], what: str) -> None:
@@ -21,10 +26,6 @@ def until(happened: Callable[[], object], what: str) -> None:
     while not happened():
         assert time.monotonic() < end, f"never: {what}"
         time.sleep(0.05)
-
-
-TICKS = 3
-"""A tick looks at everything and begins what is due; what one leaves under way the next one ends."""
 
 
 def settle(rig: Rig, *, on: bool = True) -> None:
@@ -105,6 +106,13 @@ def behave(rig: Rig, channel: str, **last: float) -> None:
     """Let a resource list buckets when it runs."""
     deed = {"service": "s3", "operation": "ListBuckets", "params": {}, **last}
     rig.sandbox.control("platform", {"behaviours": {channel: [deed]}})
+
+
+def worker(rig: Rig) -> str:
+    """Make the function `worker`, which lists buckets and may take from queues; return its ARN."""
+    arn = function(rig, "worker", role(rig, "worker", "lambda.amazonaws.com", LIST, *POLL))
+    behave(rig, CHANNEL)
+    return arn
 
 
 def count(rig: Rig, channel: str) -> int:

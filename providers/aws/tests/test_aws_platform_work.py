@@ -6,9 +6,19 @@ import json
 from typing import Any
 
 from providers.aws.tests.rig_aws import Rig
-from providers.aws.tests.rig_platform import behave, code, count, deny, quiet, refused, role, settle, until
+from providers.aws.tests.rig_platform import (
+    LIST,
+    behave,
+    code,
+    count,
+    deny,
+    quiet,
+    refused,
+    role,
+    settle,
+    until,
+)
 
-LIST = "s3:ListAllMyBuckets"
 RUNS = 12
 PASS = {"StartAt": "A", "States": {"A": {"Type": "Wait", "Seconds": 999, "End": True}}}
 
