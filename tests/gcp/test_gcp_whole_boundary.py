@@ -46,5 +46,6 @@ def test_a_boundary_reaches_another_project_and_the_verdict_stays_unknown(
     assert done.report.verdict is Verdict.UNKNOWN, said(done.report)
     assert [one for one in done.report.open if "in other projects" in str(one)], said(done.report)
     assert not [one for one in done.report.open if ACTION in str(one)], said(done.report)
+    assert "not_looked_again" not in {one.kind for one in done.report.open}, said(done.report)
     assert back.verdict is Verdict.CONTAINED, said(back)
     assert boundary_gcp.shown(rig)["expression"] == boundary_gcp.ARMED

@@ -44,6 +44,7 @@ def test_three_principals_are_bound_by_one_write_and_few_reads(rig: Rig) -> None
     step, action = proposal(provider, ACTION), provider.actions[ACTION]
     action.observe(step.target)
     close(action, step.target)
+    provider.discover()
 
     assert shown(rig)["expression"] == naming(*emails)
     assert shown(rig)["title"] == "stopped agents"
