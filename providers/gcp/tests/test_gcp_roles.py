@@ -10,6 +10,7 @@ import sys
 
 import pytest
 
+from breakglass.canon import Json
 from breakglass.model.resource import Reach
 from breakglass_gcp import parts, permissions
 from providers.gcp.tests.rig_gcp import Rig
@@ -42,7 +43,8 @@ def test_the_role_holds_what_each_action_needs(spec: object) -> None:
     lacks = {*spec.permissions, *spec.undo_permissions} - role  # type: ignore[attr-defined]  # an ActionSpec
 
     assert [one for one in lacks if not permissions.elsewhere([one])] == []
-    assert [one for one in lacks if not one.startswith("iam.principalaccessboundarypolicies.")] == []
+    beside = ("iam.principalaccessboundarypolicies.", "orgpolicy.policy.set")
+    assert [one for one in lacks if not one.startswith(beside)] == []
 
 
 def test_a_role_to_restore_may_not_stop() -> None:
@@ -88,6 +90,26 @@ def test_an_agent_without_a_class_boundary_needs_no_right_over_bindings() -> Non
     assert "principalaccessboundarypolicies" not in json.dumps(armed["includedPermissions"])
     assert "roles/iam.principalAccessBoundaryUser on the organization" in said
     assert said.endswith("to whoever impersonates it")
+
+
+def test_an_agent_without_class_services_needs_no_right_over_organisation_policies() -> None:
+    """Whoever may set them could lift every other: it is named beside the role where it is needed."""
+    plain = permissions.documents("", [Reach("gcp", {"project": "x"}, "test")], split=False)[0]
+    named: dict[str, Json] = {"class_services": ["aiplatform.googleapis.com"]}
+    armed = permissions.documents("", [Reach("gcp", named, "test")], split=False)[0]
+
+    assert "orgpolicy.policyAdmin" not in json.dumps(plain)
+    assert "roles/orgpolicy.policyAdmin on the organization" in str(armed["description"])
+    assert "orgpolicy.policy.set" not in str(armed["includedPermissions"])
+    assert permissions.elsewhere(["orgpolicy.policy.set"])[0].startswith("orgpolicy.policy.set by roles/")
+
+
+def test_all_that_is_granted_beside_the_role_fits_into_its_description() -> None:
+    """Cut off, it would say half of it."""
+    every = dict.fromkeys((*permissions.ARMED, "as"), "x")
+    role = permissions.documents("", [Reach("gcp", every, "test")], split=False)[0]
+
+    assert str(role["description"]).endswith("to whoever impersonates it")
 
 
 def test_the_command_prints_the_role_and_says_what_is_granted_beside_it() -> None:

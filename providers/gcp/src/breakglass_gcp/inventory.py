@@ -35,6 +35,11 @@ SETTINGS = (
         "a policy binding made in peacetime, whose condition the stop may extend:"
         " projects/PROJECT/locations/global/policyBindings/ID",
     ),
+    Setting(
+        "class_services",
+        _TEXTS,
+        "services that the stop denies to the whole project, by its organisation policy: NAME.googleapis.com",
+    ),
     Setting("scheduler_jobs", _TEXTS, "Cloud Scheduler: LOCATION/JOB"),
     Setting("task_queues", _TEXTS, "Cloud Tasks: LOCATION/QUEUE"),
     Setting("subscriptions", _TEXTS, "Pub/Sub subscriptions that bring it work, by id"),
@@ -66,7 +71,8 @@ SETTINGS = (
     Setting(
         "accept_blast_radius",
         _TEXTS,
-        "what is shared and whose other users may be cut off: accounts by e-mail, pools as pool:ID",
+        "what is shared and whose other users may be cut off: accounts by e-mail, pools as pool:ID, "
+        "services as service:NAME.googleapis.com",
     ),
     Setting(
         "successors",

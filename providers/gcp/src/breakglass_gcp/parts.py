@@ -19,6 +19,7 @@ from breakglass_gcp.actions import (
     log_bucket,
     log_entries,
     principals,
+    restrict_services,
     run_instances,
     run_jobs,
     run_services,
@@ -54,6 +55,7 @@ class Part(Protocol):
 PARTS: tuple[Part, ...] = (
     principals,
     identities,
+    restrict_services,
     api_keys,
     log_entries,
     log_bucket,

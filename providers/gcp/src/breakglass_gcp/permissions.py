@@ -22,15 +22,17 @@ CONNECTING = ("resourcemanager.projects.get",)
 LONGEST_DESCRIPTION = 300
 DENY = "iam.denypolicies.*"
 BOUNDARIES = "iam.principalaccessboundarypolicies.*"
+ORG_POLICY = "orgpolicy.policy.set"
 ARMED = {
     "class_deny_policy": (DENY,),
     "class_boundary_binding": (BOUNDARIES, "iam.policybindings.*", "*.updatePolicyBinding"),
+    "class_services": (ORG_POLICY,),
 }
 """What is needed only where a reach has a key."""
 ELSEWHERE = {
     DENY: "roles/iam.denyAdmin on the organization",
     BOUNDARIES: "roles/iam.principalAccessBoundaryUser on the organization",
-    "orgpolicy.policy.set": "roles/orgpolicy.policyAdmin on the organization",
+    ORG_POLICY: "roles/orgpolicy.policyAdmin on the organization",
     "resourcemanager.organizations.*": "a role on the organization",
     "resourcemanager.folders.*": "a role on the folder",
     "billing.*": "a role on the billing account",
@@ -40,7 +42,7 @@ roles and permissions", lowest-level resources; "Edit principal access boundary 
 What a custom role may hold stands in it all the same: "Deny access to resources" says so of deny policies."""
 NO_CUSTOM_ROLE = (
     BOUNDARIES,
-    "orgpolicy.policy.set",
+    ORG_POLICY,
     "resourcemanager.organizations.*",
     "resourcemanager.folders.*",
     "billing.*",
@@ -58,7 +60,9 @@ def documents(purpose: str, reaches: Sequence[Reach], *, split: bool) -> Sequenc
     included: list[Json] = [*sorted(one for one in wanted if not _matches(one, NO_CUSTOM_ROLE))]
     described = f"Least rights to {purpose or 'stop and restore'} an agent here"
     if notes := elsewhere(wanted, reaches):
-        described = f"{described}. Grant beside it: {'; '.join(notes)}"
+        # Roles alone: with what each is for it would be longer than a description may be.
+        grants = [one.partition(" by ")[2] or one for one in notes]
+        described = f"{described}. Grant beside it: {'; '.join(grants)}"
     return [
         {
             "title": f"breakglass {purpose or 'executor'}",
@@ -101,10 +105,10 @@ def of(spec: ActionSpec, purpose: str) -> Iterable[str]:
 
 
 def _for(wanted: frozenset[str], reaches: Sequence[Reach]) -> frozenset[str]:
-    """Leave out what is armed in peacetime where no reach names it: nothing else could need it."""
+    """Leave out what is needed for a key that no reach has: nothing else that is found could need it."""
     if not reaches:
         return wanted
-    named = {key for key in ARMED for one in reaches if GcpSettings.of(one.settings).text(key)}
+    named = {key for key in ARMED for one in reaches if GcpSettings.of(one.settings).values.get(key)}
     idle = [pattern for key, patterns in ARMED.items() if key not in named for pattern in patterns]
     return frozenset(one for one in wanted if not _matches(one, idle))
 

@@ -12,6 +12,22 @@ from breakglass.canon import Json
 _PROJECT = re.compile(r"(?:[a-z0-9.-]{1,100}:)?[a-z][a-z0-9-]{4,28}[a-z0-9]", re.ASCII)
 _NUMBER = re.compile(r"[1-9]\d{5,19}", re.ASCII)
 _EMAIL = re.compile(r"[a-z0-9][a-z0-9.-]{0,99}@[a-z0-9][a-z0-9.:-]{0,199}\.gserviceaccount\.com", re.ASCII)
+_SERVICE = re.compile(r"[a-z][a-z0-9-]{1,62}\.googleapis\.com", re.ASCII)
+_ACCEPTED = re.compile(rf"pool:[a-z0-9.-]{{4,100}}|service:{_SERVICE.pattern}", re.ASCII)
+_ESSENTIAL = frozenset(
+    {
+        "cloudresourcemanager",
+        "iam",
+        "iamcredentials",
+        "logging",
+        "monitoring",
+        "orgpolicy",
+        "serviceusage",
+        "sts",
+    }
+)
+"""Resource Manager documentation, "Restricting resource usage": it excludes essential dependencies, as IAM,
+Cloud Logging and Cloud Monitoring. The others are what the stop and its restore could not do without."""
 _PRINCIPAL = re.compile(r"principal(?:Set)?://[\x21-\x7e]{1,1000}", re.ASCII)
 _LOCATION = re.compile(r"[a-z]+-[a-z]+\d{1,2}(?:-[a-z])?|global|us|eu|[a-z]{2,12}", re.ASCII)
 _POLICY = re.compile(r"policies/[\w.%-]{1,300}/denypolicies/[a-z][a-z0-9.-]{2,62}", re.ASCII)
@@ -98,6 +114,7 @@ def complaints(settings: Mapping[str, Json]) -> Sequence[str]:
         found.append("project_number is not a number: gcloud projects describe shows it")
     found += _odd_texts(settings)
     found += _wrong_names(entry)
+    found += _wrong_services(entry)
     found += _wrong_executor(entry)
     found += _wrong_evidence(entry)
     found += _wrong_sandbox(entry)
@@ -135,8 +152,7 @@ def _wrong_names(entry: GcpSettings) -> list[str]:
         f"{key}: {item[:200]!r} is not the e-mail address of a service account"
         for key in ("service_accounts", "accept_blast_radius", "successors")
         for item in (entry.mapping(key).keys() if key == "successors" else entry.texts(key))
-        if _EMAIL.fullmatch(item) is None
-        and not (key == "accept_blast_radius" and re.fullmatch(r"pool:[a-z0-9.-]{4,100}", item))
+        if _EMAIL.fullmatch(item) is None and not (key == "accept_blast_radius" and _ACCEPTED.fullmatch(item))
     ]
     found += [
         f"principals: {item[:200]!r} is not principal://... or principalSet://..."
@@ -159,6 +175,14 @@ def _wrong_names(entry: GcpSettings) -> list[str]:
             "class_boundary_binding is not this project's projects/PROJECT/locations/global/policyBindings/ID"
         )
     return found
+
+
+def _wrong_services(entry: GcpSettings) -> list[str]:
+    return [
+        f"class_services: {item[:200]!r} is not NAME.googleapis.com, or one that nothing goes without"
+        for item in entry.texts("class_services")
+        if _SERVICE.fullmatch(item) is None or item.partition(".")[0] in _ESSENTIAL
+    ]
 
 
 def _wrong_executor(entry: GcpSettings) -> list[str]:

@@ -14,6 +14,7 @@ from breakglass_gcp.discover.compose import in_order
 from breakglass_gcp.discover.gather import gather
 from breakglass_gcp.discover.origins import with_origins
 from breakglass_gcp.discover.stays_away import with_harm
+from breakglass_gcp.discover.switches import beside
 from breakglass_gcp.found import Found
 from breakglass_gcp.project import Project
 
@@ -48,13 +49,14 @@ def discover(project: Project) -> Discovery:
         proposed = proposed.plus(
             notes.attempt(lambda propose=propose: propose(project, gathered.found), Proposed())  # type: ignore[misc]  # mypy cannot infer a lambda with a default
         )
-    proposals, unsure = with_harm(project, gathered.found, proposed.proposals)
+    fitted, switched = beside(project, proposed.proposals)
+    proposals, unsure = with_harm(project, gathered.found, fitted)
     return Discovery(
         scope=f"gcp project {project.id}",
         principals=_principals(gathered.found, proposed),
         proposals=in_order(with_origins(gathered.found, proposals)),
         doors=proposed.doors,
-        not_touched=(*proposed.not_touched, *unsure),
+        not_touched=(*proposed.not_touched, *switched, *unsure),
         endpoints=endpoints(project),
         incomplete=tuple(dict.fromkeys((*proposed.incomplete, *notes.incomplete))),
     )

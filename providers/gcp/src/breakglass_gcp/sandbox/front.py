@@ -9,7 +9,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import Any
 
-from breakglass_gcp.sandbox import audited, operations, tokens
+from breakglass_gcp.sandbox import audited, operations, service_usage, tokens
 from breakglass_gcp.sandbox.call import Call, Raw, Refusal, RestRequest
 from breakglass_gcp.sandbox.faults import Fault, Faults, nothing_done, without
 from breakglass_gcp.sandbox.projects import above_projects, location_in, project_in, resource_of
@@ -127,6 +127,8 @@ class Front:
                 reason="SERVICE_DISABLED",
                 metadata={"service": api, "consumer": f"projects/{record.number}"},
             )
+        if record is not None and api:
+            service_usage.refuse_restricted(self.world, record, api)
         if call.project or not above_projects(call.resource):
             self.quotas.spend(self.world, call.method, call.project)
 

@@ -18,9 +18,10 @@ _NOT_OWNED = (
     "iam.denypolicies.*",
     "iam.principalaccessboundarypolicies.*",
     "iam.policybindings.*",
+    "orgpolicy.policy.set",
 )
 """IAM documentation, "Basic roles" and "Deny policies": owners do not impersonate by their role alone, and
-deny policies need a role of their own."""
+deny policies and organisation policies need a role of their own."""
 _NOT_EDITED = (
     *_NOT_OWNED,
     "*.setIamPolicy",
@@ -71,6 +72,7 @@ PREDEFINED: Mapping[str, tuple[str, ...]] = {
         "iam.principalaccessboundarypolicies.searchPolicyBindings",
         "iam.principalaccessboundarypolicies.unbind",
     ),
+    "roles/orgpolicy.policyAdmin": ("orgpolicy.*",),
     "roles/iam.roleAdmin": ("iam.roles.*",),
     "roles/resourcemanager.projectIamAdmin": (
         "iam.policybindings.*",
