@@ -11,7 +11,7 @@ from collections.abc import Generator
 from dataclasses import dataclass, field
 
 from breakglass.canon import Json
-from breakglass.errors import Denied, ProviderError
+from breakglass.errors import Denied, ProviderError, Unsettled
 from breakglass.execute.context import StepContext, attempt, state_digest
 from breakglass.execute.effects import Effect, Pause, Routine, Turn, Until
 from breakglass.model.action import Grade, Judgement, Verdict
@@ -163,6 +163,10 @@ def _round(context: StepContext, progress: _Progress, state: State) -> Routine:
     except Denied as error:
         progress.denied = error.what
         yield context.write("step.accepted", round=progress.round, ok=False, detail=error.what)
+    except Unsettled as error:
+        # Somebody changes it all the time: whoever is slow to look again never finds it as it was read.
+        yield context.write("step.accepted", round=progress.round, ok=False, detail=error.what)
+        progress.failures, progress.failed = 0, error.what
     except ProviderError as error:
         yield context.write("step.accepted", round=progress.round, ok=False, detail=error.what)
         # A change that keeps failing is tried ever more rarely: each try is two records.

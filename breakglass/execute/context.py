@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from breakglass.canon import Json, JsonObject, canonical, sha256
 from breakglass.clock import Clock
-from breakglass.errors import ProviderError, Throttled, Transient
+from breakglass.errors import ProviderError, Throttled, Transient, Unsettled
 from breakglass.execute.board import Board
 from breakglass.execute.effects import Call, Effect, Pause, Turn, Write
 from breakglass.journal.history import StepHistory
@@ -102,6 +102,7 @@ def attempt(
     """Call with back-off while the failure may pass and the step has time.
 
     Raises:
+        Unsettled: a change was refused since what was read is no longer so; the same call would be again.
         ProviderError: the call failed for good, or the step's time ended.
     """
     back_off_s = FIRST_BACK_OFF_S
@@ -109,6 +110,8 @@ def attempt(
         try:
             answer = yield Call(run, context.bucket, turn)
         except Transient as error:
+            if isinstance(error, Unsettled) and turn is Turn.CHANGE:
+                raise
             wait_s = max(back_off_s, error.retry_after_s if isinstance(error, Throttled) else 0.0)
             if context.cancelled() or wait_s >= context.left_s():
                 raise ProviderError(f"gave up at the deadline: {error.what}") from error

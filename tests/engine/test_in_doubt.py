@@ -19,8 +19,9 @@ from breakglass.model.resource import Resource, State
 from breakglass.plan.restore import RestoreHeader, build_restore
 from breakglass.provider import Action, Reversal
 from breakglass.testing.fake_cloud import SPEC, DeactivateKeys, FakeCloud, FakeProvider
+from breakglass.testing.virtual import VirtualClock
 from breakglass.verify.judge import assess
-from tests.engine.worlds import NOON, authorised, plan_for
+from tests.engine.worlds import NOON, Run, authorised, plan_for
 
 CLOCK = SystemClock()
 
@@ -78,6 +79,7 @@ class LateKeys:
 
     inner: DeactivateKeys
     first: State | None = None
+    read_late: State | None = None
 
     @property
     def spec(self) -> ActionSpec:
@@ -89,7 +91,10 @@ class LateKeys:
         return self.inner.observe(resource)
 
     def apply(self, resource: Resource, before: State, token: str) -> None:
-        """Pass on."""
+        """Refuse the first state that is given, however often it is given."""
+        self.read_late = self.read_late or before
+        if before is self.read_late:
+            raise Unsettled("is another one by now")
         self.inner.apply(resource, before, token)
 
     def judge(self, resource: Resource, state: State) -> Judgement:
@@ -208,3 +213,18 @@ def test_an_undo_that_waits_for_what_is_on_its_way_reads_again_before_it_tries_a
 
     assert ["observe", "observe", "revert"] == restored[:3]
     assert cloud.accepts("bot")
+
+
+def test_a_change_that_finds_something_else_than_was_read_reads_again_at_once() -> None:
+    """An agent that swaps a file after it was read was left alone until the step's time ended."""
+    clock = VirtualClock(NOON)
+    cloud = FakeCloud(clock, {"bot": {"key": True}})
+    provider = CutProvider(cloud, None, {SPEC.name: LateKeys(DeactivateKeys(cloud))})
+    going = Run(clock, provider, plan_for(provider), seed=1)
+    cloud.calls.clear()
+    began_s = clock.monotonic_s()
+
+    assert going.process()
+    assert Verdict.CONTAINED is assess(going.plan, going.histories()).verdict
+    assert ["observe", "observe", "apply"] == verbs(cloud)[:3]
+    assert clock.monotonic_s() - began_s < 10 + max(step.settle_ms for step in going.plan.steps) / 1000

@@ -18,8 +18,9 @@ from breakglass_host.machine import Machine
 BOT, ALICE = "bot", "alice"
 _AT = "opt/breakglass-test"
 _DRIVER = """
-import json, pathlib, sys
+import contextlib, json, pathlib, sys
 from breakglass.clock import SystemClock
+from breakglass.errors import Unsettled
 from breakglass.incident.folder import IncidentFolder
 from breakglass.incident.sealed import FolderSealed
 from breakglass.model.resource import AgentRef, Reach, State, recordable
@@ -54,16 +55,22 @@ if asked["verb"] != "propose":
         plan.write_text(json.dumps(wanted))
     action = module.ACTION_CLASSES[0](connection)
     known = json.loads(kept.read_text()) if kept.exists() else {}
+def looked():
+    # As the engine does: what may be otherwise in a moment is read again.
+    while True:
+        with contextlib.suppress(Unsettled):
+            return action.observe(target)
 if asked["verb"] == "stop":
     for round_ in range(asked["rounds"]):
-        before = recordable(action.observe(target))
+        before = recordable(looked())
         if action.judge(target, before).verdict == "contained":
             break
         known = {**before.objects, **known}
         kept.write_text(json.dumps(known))
-        action.apply(target, before, "token")
+        with contextlib.suppress(Unsettled):  # the next round reads it anew
+            action.apply(target, before, "token")
 if asked["verb"] in ("stop", "look"):
-    state = action.observe(target)
+    state = looked()
     judged, proof = action.judge(target, state), action.probe(target)
     answer |= {"verdict": judged.verdict, "reason": judged.reason, "complete": state.complete,
         "proof": proof and [proof.verdict, proof.reason, proof.grade], "objects": dict(state.objects)}

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from breakglass.canon import canonical
-from breakglass.errors import Denied, ProviderError, Transient
+from breakglass.errors import ProviderError, Unsettled
 from breakglass.model.resource import State
 from breakglass.provider import Outcome
 from breakglass_host import setaside
@@ -203,7 +203,7 @@ def test_a_folder_that_became_a_link_is_refused(tmp_path: Path, lair: Path) -> N
     now = setaside.observe(where)
 
     assert not now.complete
-    with pytest.raises(Denied):
+    with pytest.raises(Unsettled):
         setaside.apply(where, before)
     assert b"not the agent's" == (theirs / "token").read_bytes()
 
@@ -215,7 +215,7 @@ def test_a_file_that_was_swapped_after_the_reading_is_recorded_first(tmp_path: P
     (lair / "other").write_bytes(b"new")
     (lair / "other").rename(lair / "token")
 
-    with pytest.raises(Transient):
+    with pytest.raises(Unsettled):
         setaside.apply(where, before)
     assert b"new" == (lair / "token").read_bytes()
 

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from breakglass.errors import Denied, InDoubt, MalformedInput, ProviderError, Throttled
+from breakglass.errors import Denied, InDoubt, MalformedInput, ProviderError, Throttled, Unsettled
 from breakglass.model.action import Grade, Judgement, Verdict
 from breakglass.model.resource import Resource, State
 from breakglass.provider import Outcome, Proposal, Reversal, WaitFor
@@ -195,6 +195,7 @@ def test_a_host_may_raise_the_errors_of_a_provider_and_no_other() -> None:
     found = faults.from_host(wire, "bot-7")
 
     assert (Denied, "bot-7 /x", "do") == (type(found), found.where, found.remedy)
+    assert Unsettled is type(faults.from_host(wire | {"class": "Unsettled"}, "bot-7"))
     for name in ("RecordDamaged", "InDoubt", "Interrupted", "SystemExit", "UsageError", "__doc__"):
         assert ProviderError is type(faults.from_host(wire | {"class": name}, "bot-7"))
     throttled = faults.from_host(wire | {"class": "Throttled", "retry_after_s": 1e9}, "bot-7")

@@ -14,7 +14,7 @@ import re
 import stat
 from collections.abc import Iterator
 
-from breakglass.errors import Denied, Gone, ProviderError, Transient
+from breakglass.errors import Denied, Gone, ProviderError, Transient, Unsettled
 from breakglass.model.resource import Resource
 from breakglass_host import lsm
 
@@ -59,7 +59,8 @@ def refusals(path: str) -> Iterator[None]:
         raise Denied(f"refused: {error.strerror}{by}", where=where) from error
     except OSError as error:
         if error.errno in (errno.ELOOP, errno.ENOTDIR):
-            raise Denied("a part of the path is a link or no folder now", where=where) from error
+            # Whoever owns a folder above may swap it at any moment, and back.
+            raise Unsettled("a part of the path is a link or no folder now", where=where) from error
         kind = Transient if error.errno in _PATIENCE else ProviderError
         raise kind(error.strerror or str(error), where=where) from error
 

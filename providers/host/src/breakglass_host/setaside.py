@@ -17,7 +17,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from breakglass.canon import Json, JsonObject, canonical
-from breakglass.errors import Denied, Gone, ProviderError, RecordDamaged, Transient
+from breakglass.errors import Denied, Gone, ProviderError, RecordDamaged, Unsettled
 from breakglass.model.resource import State
 from breakglass.provider import Outcome, SealedStore
 from breakglass_host import inode, safepath, vault
@@ -80,7 +80,8 @@ def apply(place: Place, before: State) -> None:
     """Move what stands at the path to a new slot; does nothing where nothing stands.
 
     Raises:
-        Transient: another file stands there than the one that was recorded: it must be recorded first.
+        Unsettled: another file stands there than the one that was recorded, which must be recorded first;
+            or a part of the path is a link by now.
         Denied: it is a mount point, or the kernel refuses.
     """
     expected = before.objects.get(place.path)
@@ -90,7 +91,7 @@ def apply(place: Place, before: State) -> None:
         if found is None:
             return
         if not isinstance(expected, Mapping) or expected.get("inode") != found.id:
-            raise Transient("another file appeared while it was read", where=safepath.shown(place.path))
+            raise Unsettled("another file appeared while it was read", where=safepath.shown(place.path))
         vault_path = vault.make(place.folder)
         with safepath.folder(vault_path) as vault_fd, _unlocked(place, folder_fd):
             if found.flags is not None and found.flags & inode.LOCKS:
@@ -128,7 +129,7 @@ def put_back(place: Place, before: State) -> tuple[Outcome, str]:
                 done = _from_slot(place, prior, folder_fd) or _from_copy(place, prior, folder_fd)
     except Gone:
         return Outcome.CANNOT, "its folder is gone"
-    except Denied as error:
+    except (Denied, Unsettled) as error:
         return Outcome.DRIFTED, error.what
     for path in list(_vaults(place)):
         vault.remove_if_empty(path)

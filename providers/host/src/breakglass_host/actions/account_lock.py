@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from breakglass.canon import Json, JsonObject
-from breakglass.errors import RecordDamaged, Transient
+from breakglass.errors import RecordDamaged, Unsettled
 from breakglass.model.action import (
     ActionSpec,
     Authority,
@@ -80,7 +80,8 @@ class LockAccount:
         """Replace the line that was recorded.
 
         Raises:
-            Transient: it changed since it was read, or somebody else holds the lock of the file.
+            Unsettled: it changed since it was read.
+            Transient: somebody else holds the lock of the file.
         """
         name, uid = accounts.from_params(resource.params)
         prior = self._prior(before, name)
@@ -89,7 +90,7 @@ class LockAccount:
             if found.entry is None or found.entry.is_locked:
                 return None
             if prior is None or found.entry.line != prior.line:
-                raise Transient("the account's line changed while it was read", where=shadow.FILE)
+                raise Unsettled("the account's line changed while it was read", where=shadow.FILE)
             return found.entry.locked(), None
 
         shadow.change(name, uid, locked)

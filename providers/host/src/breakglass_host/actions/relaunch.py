@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from breakglass.canon import Json
-from breakglass.errors import ProviderError, Transient
+from breakglass.errors import ProviderError, Unsettled
 from breakglass.model.action import (
     ActionSpec,
     Authority,
@@ -78,7 +78,7 @@ class BlockRelaunch:
         """Edit the lists that let the user in, each replaced as a whole.
 
         Raises:
-            Transient: a list is another than the one that was recorded.
+            Unsettled: a list is another than the one that was recorded.
         """
         account = safepath.text_param(resource, "account")
         for lists in _lists(resource):
@@ -86,7 +86,7 @@ class BlockRelaunch:
                 continue
             with safepath.refusals(path):
                 if not name_list.edit(path, account, before.objects[path], lists.wants(path)):
-                    raise Transient("the list changed while it was read", where=path)
+                    raise Unsettled("the list changed while it was read", where=path)
 
     def judge(self, resource: Resource, state: State) -> Judgement:
         """Contained: for cron and for at, the lists keep the user out."""

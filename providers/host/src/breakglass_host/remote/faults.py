@@ -9,7 +9,7 @@ from breakglass.errors import BreakglassError, MalformedInput, ProviderError, Th
 _LONGEST = 4000
 _MOST_PATIENCE_S = 5.0
 _PARTS = ("what", "where", "not_done", "remedy")
-_PROVIDERS = frozenset(("ProviderError", "Transient", "Throttled", "Denied", "Gone", "Drifted"))
+_PROVIDERS = frozenset(("ProviderError", "Transient", "Throttled", "Unsettled", "Denied", "Gone", "Drifted"))
 """What a host may answer with. Anything else would speak of the executor's own records or signatures."""
 
 
