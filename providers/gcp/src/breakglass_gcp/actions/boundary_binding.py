@@ -9,7 +9,7 @@ PolicyBinding.condition).
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 
 from breakglass.canon import Json, JsonObject
 from breakglass.errors import Gone, ProviderError
@@ -38,28 +38,13 @@ _ENGINE = re.compile(
 )
 
 
-class Bindings:
+class Bindings(FewReads):
     """The policy bindings of one connection, and the boundaries that they bind."""
 
     def __init__(self, project: Project) -> None:
         """Read nothing yet."""
-        self._project = project
-        self._reads = FewReads(project, SERVICE, self._fetch)
+        super().__init__(project, SERVICE, self._current)
         self._policies = FewReads(project, POLICIES, self._fetch_policy)
-
-    def look(
-        self, name: str, settle_s: float, closed: Callable[[JsonObject | None], bool]
-    ) -> JsonObject | None:
-        """Return the binding, None where there is none; see `FewReads.look`. Raises ProviderError."""
-        return self._reads.look(name, settle_s, closed)
-
-    def remembered(self, name: str) -> JsonObject | None:
-        """Return the binding as it was last seen, None where there is none. Raises ProviderError."""
-        return self._reads.remembered(name)
-
-    def read(self, name: str) -> JsonObject | None:
-        """Return the binding as it is now, None where there is none. Raises ProviderError."""
-        return self._reads.read(name)
 
     def write(self, name: str, binding: JsonObject, subjects: Sequence[str]) -> None:
         """Let the condition of exactly the binding that was read name these subjects, and no other.
@@ -79,7 +64,7 @@ class Bindings:
         condition: dict[str, Json] = {**fields(binding.get("condition")), "expression": expression}
         asked = of_json(iam_v3.PolicyBinding, {**kept, "condition": condition})
         request = {"policy_binding": asked, "update_mask": {"paths": ["condition"]}}
-        self._reads.change(name, "update_policy_binding", request)
+        self.change(name, "update_policy_binding", request)
 
     def policy(self, name: str) -> JsonObject | None:
         """Return a boundary as it was last seen, None where there is none. Raises ProviderError."""
@@ -92,7 +77,7 @@ class Bindings:
         except Gone:
             return None
 
-    def _fetch(self, name: str) -> JsonObject | None:
+    def _current(self, name: str) -> JsonObject | None:
         try:
             return as_json(self._project.call(SERVICE, "get_policy_binding", {"name": name}))
         except Gone:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from breakglass.canon import JsonObject
 from breakglass.errors import Gone
@@ -13,27 +13,12 @@ from breakglass_gcp.project import Project
 SERVICE = "iam_deny"
 
 
-class DenyPolicies:
+class DenyPolicies(FewReads):
     """The deny policies of one connection."""
 
     def __init__(self, project: Project) -> None:
         """Read nothing yet."""
-        self._project = project
-        self._reads = FewReads(project, SERVICE, self._fetch)
-
-    def look(
-        self, name: str, settle_s: float, closed: Callable[[JsonObject | None], bool]
-    ) -> JsonObject | None:
-        """Return the policy, None where there is none; see `FewReads.look`. Raises ProviderError."""
-        return self._reads.look(name, settle_s, closed)
-
-    def remembered(self, name: str) -> JsonObject | None:
-        """Return the policy as it was last seen, None where there is none. Raises ProviderError."""
-        return self._reads.remembered(name)
-
-    def read(self, name: str) -> JsonObject | None:
-        """Return the policy as it is now, None where there is none. Raises ProviderError."""
-        return self._reads.read(name)
+        super().__init__(project, SERVICE, self._current)
 
     def write(self, name: str, policy: JsonObject, rules: Sequence[JsonObject]) -> None:
         """Replace the rules of exactly the policy that was read under this name; its own has the number.
@@ -46,9 +31,9 @@ class DenyPolicies:
 
         kept = {key: policy[key] for key in ("name", "display_name", "etag", "annotations") if key in policy}
         asked = of_json(iam_v2.Policy, {**kept, "rules": [dict(one) for one in rules]})
-        self._reads.change(name, "update_policy", {"policy": asked})
+        self.change(name, "update_policy", {"policy": asked})
 
-    def _fetch(self, name: str) -> JsonObject | None:
+    def _current(self, name: str) -> JsonObject | None:
         try:
             policy = as_json(self._project.call(SERVICE, "get_policy", {"name": name}))
         except Gone:
