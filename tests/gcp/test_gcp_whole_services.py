@@ -2,17 +2,32 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from breakglass.canon import Json
 from breakglass.errors import ProviderError
 from breakglass.model.action import Verdict
+from breakglass.model.plan import Plan
 from breakglass_gcp import permissions
 from breakglass_gcp.actions import restrict_services
 from breakglass_gcp.drill_identities import organisation
+from providers.gcp.tests import rig_compute as compute
+from providers.gcp.tests import services_gcp
+from providers.gcp.tests.rig_gcp import Rig
 from tests.gcp.project_fleet import EXECUTOR, LOCATION, Cloud, project_fleet, said
 
 ACTION = restrict_services.SPEC.name
 MODELS = "aiplatform.googleapis.com"
-REACH: dict[str, Json] = {"class_services": [MODELS], "accept_blast_radius": [f"service:{MODELS}"]}
+
+
+def denying(service: str) -> dict[str, Json]:
+    """Return what a reach names so that its stop denies a service."""
+    return {"class_services": [service], "accept_blast_radius": [f"service:{service}"]}
+
+
+REACH = denying(MODELS)
+SECRETS = denying("secretmanager.googleapis.com")
+MACHINES = denying("compute.googleapis.com")
 
 
 def arm(cloud: Cloud, *, may_set: bool) -> None:
@@ -39,10 +54,10 @@ def answered(cloud: Cloud) -> bool:
     return True
 
 
-def test_a_stop_with_an_account_is_contained_by_that_and_the_service_is_denied_until_the_restore(
+def test_a_service_is_denied_until_the_restore_and_what_nobody_sees_there_meanwhile_is_unknown(
     cloud: Cloud,
 ) -> None:
-    """What is looked at again at the end is refused as well, and is no listing that failed."""
+    """Its step does not matter once the account is proven; that Google refuses the look at the end does."""
     arm(cloud, may_set=True)
     account = cloud.account("bot", "roles/aiplatform.user")
     before = cloud.state()["orgpolicy"]
@@ -55,10 +70,60 @@ def test_a_stop_with_an_account_is_contained_by_that_and_the_service_is_denied_u
     assert not meanwhile
     assert "does not matter any more" in step.reason, said(done.report)
     assert f"denied in the project: {MODELS}" in step.reason
-    assert done.report.verdict is Verdict.CONTAINED, said(done.report)
+    assert done.report.verdict is Verdict.UNKNOWN, said(done.report)
+    assert {one.kind for one in done.report.open} == {"not_looked_again"}
     assert back.verdict is Verdict.CONTAINED, said(back)
     assert answered(cloud)
     assert cloud.state()["orgpolicy"] == before
+
+
+def test_a_service_in_which_nothing_is_looked_for_keeps_no_stop_from_being_contained(cloud: Cloud) -> None:
+    """The account is proven, and nothing was to be seen in the service."""
+    arm(cloud, may_set=True)
+    account = cloud.account("bot", "roles/pubsub.editor")
+    with project_fleet(cloud, cloud.reach(service_accounts=[account], **SECRETS)) as ours:
+        _, done = ours.stop()
+
+    assert [one.action for one in done.report.steps].count(ACTION) == 1
+    assert done.report.verdict is Verdict.CONTAINED, said(done.report)
+
+
+def test_a_machine_that_is_made_while_people_sign_is_not_hidden_by_the_denial(
+    cloud: Cloud, tmp_path: Path
+) -> None:
+    """It runs on, as another account: without the denial it is found and not signed."""
+    arm(cloud, may_set=True)
+    rig = Rig(cloud.sandbox, tmp_path, cloud.project, cloud.number, cloud.admin)
+    compute.network(rig)
+    account, other = cloud.account("bot", "roles/pubsub.editor"), cloud.account("other", "roles/editor")
+
+    def plant(_plan: Plan) -> None:
+        compute.machine(rig, "planted", other, labels={"breakglass_dev_agent": "rogue"})
+
+    with project_fleet(cloud, cloud.reach(service_accounts=[account], **MACHINES)) as ours:
+        _, done = ours.stop(planned=plant)
+        ours.restore()
+
+    assert compute.status(rig, f"{compute.ZONE}/planted") == "RUNNING"
+    assert done.report.verdict is Verdict.UNKNOWN, said(done.report)
+    assert [one for one in done.report.open if "listing of instances" in one.reason], said(done.report)
+
+
+def test_a_machine_in_a_service_that_was_denied_before_is_not_taken_for_none(
+    cloud: Cloud, tmp_path: Path
+) -> None:
+    """Another stop denied it: what the agent runs there could not be listed when this one was planned."""
+    arm(cloud, may_set=True)
+    rig = Rig(cloud.sandbox, tmp_path, cloud.project, cloud.number, cloud.admin)
+    compute.network(rig)
+    account, other = cloud.account("bot", "roles/pubsub.editor"), cloud.account("other", "roles/editor")
+    compute.machine(rig, "planted", other, labels={"breakglass_dev_agent": "rogue"})
+    services_gcp.set_policy(rig, services_gcp.denied("compute.googleapis.com"))
+    with project_fleet(cloud, cloud.reach(service_accounts=[account], **MACHINES)) as ours:
+        _, done = ours.stop()
+
+    assert done.report.verdict is Verdict.UNKNOWN, said(done.report)
+    assert "not_planned" in {one.kind for one in done.report.open}
 
 
 def test_a_stop_that_denies_a_service_and_nothing_else_is_not_contained(cloud: Cloud) -> None:

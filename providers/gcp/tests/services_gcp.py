@@ -9,12 +9,14 @@ from breakglass.errors import ProviderError
 from breakglass.provider import Proposal
 from breakglass_gcp.actions import restrict_services
 from breakglass_gcp.connect import GcpProvider
-from breakglass_gcp.refusals import RESTRICTED, reason_of
+from breakglass_gcp.refusals import reason_of
 from providers.gcp.tests.rig_gcp import LOCATION, Rig
 
 ACTION = restrict_services.SPEC.name
 MODELS = "aiplatform.googleapis.com"
 SECRETS = "secretmanager.googleapis.com"
+RESTRICTED = "RESOURCE_USAGE_RESTRICTION_VIOLATED"
+"""google/api/error_reason.proto: an organisation policy denies the service to the project."""
 ACCEPTED: dict[str, Json] = {
     "class_services": [MODELS],
     "accept_blast_radius": [f"service:{MODELS}"],

@@ -27,8 +27,6 @@ _READS = (
 )
 LONGEST_TEXT = 300
 SERVICE_DISABLED = "SERVICE_DISABLED"
-RESTRICTED = "RESOURCE_USAGE_RESTRICTION_VIOLATED"
-"""google/api/error_reason.proto: an organisation policy denies the service to the project."""
 RATE_LIMIT_EXCEEDED = "RATE_LIMIT_EXCEEDED"
 LONGEST_DELAY_S = 60.0
 """A quota is of one minute: nobody is told to be patient for longer."""
@@ -73,12 +71,6 @@ def code_of(error: BaseException) -> str:
 def reason_of(error: BaseException) -> str:
     """Return the reason of Google's ErrorInfo behind an error of ours; empty where it gives none."""
     return _reason(error.__cause__)
-
-
-def service_of(error: BaseException) -> str:
-    """Return the service that Google's ErrorInfo behind an error of ours names; empty where it names none."""
-    told = getattr(error.__cause__, "metadata", None)
-    return str(told.get("service") or "") if isinstance(told, Mapping) else ""
 
 
 def _reason(cause: object) -> str:

@@ -160,10 +160,4 @@ def _elsewhere(project: Project, seen: Survey) -> Sequence[NotTouched]:
     """Say where nobody looked: other users of the agent's accounts may lie there."""
     places = ", ".join(regions(project)) or "none, since `locations` names none"
     reason = f"only these regions are looked at: {places}; {len(seen.things)} things were seen"
-    off = [
-        NotTouched(
-            one.partition(":")[0], f"{one}; what runs there already may go on: name it in the inventory"
-        )
-        for one in seen.unseen
-    ]
-    return [NotTouched("work and triggers in other regions", reason[:500]), *off]
+    return [NotTouched("work and triggers in other regions", reason[:500])]

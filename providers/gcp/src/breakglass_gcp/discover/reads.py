@@ -14,7 +14,7 @@ from breakglass.errors import ProviderError
 from breakglass_gcp.calls import Listing
 from breakglass_gcp.discover.things import KINDS, Kind, Thing, engine, instances
 from breakglass_gcp.project import Project
-from breakglass_gcp.refusals import RESTRICTED, SERVICE_DISABLED, reason_of, service_of
+from breakglass_gcp.refusals import SERVICE_DISABLED, reason_of
 
 ENGINES = "aiplatform.reasoningEngines.list"
 DISCOVERY: tuple[str, ...] = (
@@ -42,10 +42,6 @@ class Survey:
 
     things: list[Thing] = field(default_factory=list)
     incomplete: list[str] = field(default_factory=list)
-    switched_off: frozenset[str] = frozenset()
-    """Services that a stop may deny to the whole project: nobody makes or changes anything there then."""
-    unseen: list[str] = field(default_factory=list)
-    """What was not looked at for that reason."""
 
     def note(
         self, what: str, listing: Callable[[], Listing], matters: Callable[[str], bool]
@@ -54,9 +50,8 @@ class Survey:
         try:
             found = listing()
         except ProviderError as error:
-            if reason_of(error) == RESTRICTED and service_of(error) in self.switched_off:
-                self.unseen.append(f"{what}: {error.what}"[:400])
-            elif reason_of(error) != SERVICE_DISABLED:
+            # Also where a stop denied the service: what the agent made there since the plan goes on.
+            if reason_of(error) != SERVICE_DISABLED:
                 self.incomplete.append(f"{what}: {error.what}"[:500])
             return ()
         self.incomplete += [
@@ -67,7 +62,7 @@ class Survey:
 
 def survey(project: Project) -> Survey:
     """List everything in the regions of the reach; what fails is noted and the rest goes on."""
-    seen = Survey(switched_off=frozenset(project.settings.texts("class_services")))
+    seen = Survey()
     places = regions(project)
     for kind in KINDS:
         for place in places if kind.placed else ("",):
