@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from breakglass.model.action import Grade, Verdict
 from providers.gcp.tests import boundary_gcp
 from providers.gcp.tests.rig_gcp import Rig
@@ -49,3 +51,18 @@ def test_a_boundary_reaches_another_project_and_the_verdict_stays_unknown(
     assert "not_looked_again" not in {one.kind for one in done.report.open}, said(done.report)
     assert back.verdict is Verdict.CONTAINED, said(back)
     assert boundary_gcp.shown(rig)["expression"] == boundary_gcp.ARMED
+
+
+@pytest.mark.parametrize("code", ["RESOURCE_EXHAUSTED", "PERMISSION_DENIED"])
+def test_a_binding_that_cannot_be_read_makes_no_stop_worse(cloud: Cloud, tmp_path: Path, code: str) -> None:
+    """The agent may spend its project's five reads a minute; what disables its account is proven."""
+    account = cloud.account("bot", "roles/pubsub.editor")
+    rig = Rig(cloud.sandbox, tmp_path, cloud.project, cloud.number, cloud.admin)
+    name = boundary_gcp.arm(rig, executor="breakglass-executor")
+    with project_fleet(cloud, cloud.reach(service_accounts=[account], class_boundary_binding=name)) as ours:
+        cloud.control("faults", faults=[{"method": "*GetPolicyBinding", "code": code}])
+        _, done = ours.stop()
+
+    assert done.report.verdict is Verdict.CONTAINED, said(done.report)
+    assert [one for one in done.report.not_touched if name in one.resource]
+    assert [one for one in done.report.steps if one.action == ACTION] == []

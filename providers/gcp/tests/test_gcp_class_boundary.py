@@ -195,8 +195,8 @@ def test_a_spent_quota_is_throttling_and_never_contained(rig: Rig) -> None:
     assert shown(rig)["expression"] == ARMED
 
 
-def test_a_spent_quota_of_reads_leaves_the_plan_incomplete(rig: Rig) -> None:
-    """What could not be read is not left out in silence; the other steps are planned."""
+def test_a_spent_quota_of_reads_leaves_the_boundary_out_and_the_plan_says_so(rig: Rig) -> None:
+    """The agent can spend it: a layer that proves nothing makes no plan incomplete by that."""
     name = arm(rig)
     bot = rig.account("bot")
     provider = rig.provider(service_accounts=[bot], class_boundary_binding=name)
@@ -204,7 +204,8 @@ def test_a_spent_quota_of_reads_leaves_the_plan_incomplete(rig: Rig) -> None:
         rig.admin.call("policy_bindings", "get_policy_binding", {"name": name})
     found = provider.discover()
 
-    assert [one for one in found.incomplete if "policy_bindings" in one], found.incomplete
+    assert ["cannot be read" in one.reason for one in found.not_touched if name in one.resource] == [True]
+    assert [one for one in found.incomplete if "policy_bindings" in one] == []
     assert "gcp.iam.disable_service_account" in {one.action for one in found.proposals}
 
 
@@ -329,7 +330,7 @@ def test_a_boundary_that_the_executor_may_not_read_is_not_used(rig: Rig) -> None
     found = rig.provider(**names, class_boundary_binding=binding_name(rig)).discover()
 
     assert ACTION not in [one.action for one in found.proposals]
-    assert any("may not be read" in one.reason for one in found.not_touched), found.not_touched
+    assert any("cannot be read" in one.reason for one in found.not_touched), found.not_touched
 
 
 def test_preflight_asks_the_organisation_for_the_right_over_the_boundary(rig: Rig) -> None:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 
 from breakglass.canon import JsonObject
-from breakglass.errors import Denied
+from breakglass.errors import ProviderError
 from breakglass.model.action import (
     ActionSpec,
     Authority,
@@ -83,6 +83,9 @@ _RESOURCE = re.compile(
 def propose(project: Project, who: Principals, moot_by: Mapping[str, str], denied: Sequence[str]) -> Proposed:
     """Propose the boundary where it is armed, and say why not where it is not.
 
+    One that cannot be read makes no plan incomplete, since it closes no door: of five reads a minute the
+    agent may take them all.
+
     `moot_by`: identity -> key of a proposal that takes all of its tokens' power by itself. `denied`: keys of
     the class deny, which holds for everybody else.
     """
@@ -90,7 +93,10 @@ def propose(project: Project, who: Principals, moot_by: Mapping[str, str], denie
     if not name:
         return Proposed()
     label = f"policy binding {name}"
-    binding = bindings_of(project).remembered(name)
+    try:
+        binding = bindings_of(project).remembered(name)
+    except ProviderError as error:
+        return _left(label, f"it cannot be read, and is not extended unseen: {error}")
     if binding is None:
         return _left(label, f"there is no such policy binding: the class boundary is not armed; {ARM_IT}")
     named = named_in(expression_of(binding))
@@ -154,16 +160,12 @@ def _why_not_binding(project: Project, binding: JsonObject) -> str:
 
 
 def _why_not_policy(project: Project, name: str) -> str:
-    """Return why a boundary is of no use against the agent; empty where it may be.
-
-    Raises:
-        Transient: it cannot be read now.
-    """
+    """Return why a boundary is of no use against the agent; empty where it may be."""
     try:
         policy = bindings_of(project).policy(name)
         above = ancestors(project, project.id)
-    except Denied as error:
-        return f"its policy or what is above the project may not be read: {error}"[:500]
+    except ProviderError as error:
+        return f"its policy or what is above the project cannot be read: {error}"[:500]
     if policy is None:
         return f"its policy {shown(name)} is not there: make the binding anew, for one that is"
     allowed = allowed_by(policy)

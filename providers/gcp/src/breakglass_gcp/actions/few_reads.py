@@ -14,6 +14,7 @@ from typing import Any, TypeVar, cast
 from weakref import WeakKeyDictionary
 
 from breakglass.canon import JsonObject
+from breakglass.errors import Throttled
 from breakglass_gcp.project import Project
 from breakglass_gcp.refusals import translate
 
@@ -25,6 +26,8 @@ LAST_S = 5.0
 """What was read after the settle time is still the last look for so long."""
 RECENT_S = 10.0
 """So old may be what a change starts from."""
+QUOTA_S = 60.0
+"""The quotas are of a minute. Who only asks what was seen waits for no turn in it: a whole look would."""
 LANDING_S = 1.0
 """An update is a long-running operation, and asking how it goes counts as reading: it gets this long."""
 
@@ -47,6 +50,7 @@ class FewReads:
         self._fetch = fetch
         self._gate = threading.Lock()
         self._held: dict[str, _Held] = {}
+        self._refused: dict[str, tuple[float, Throttled]] = {}
 
     def look(
         self, name: str, settle_s: float, closed: Callable[[JsonObject | None], bool]
@@ -69,12 +73,17 @@ class FewReads:
         """Return it as it was last seen, None where there is none; read where it never was.
 
         Raises:
+            Throttled: a read was refused for its rate within the minute, and is not tried again here.
             ProviderError: it cannot be read.
         """
+        now_s = self._project.connection.clock.monotonic_s()
         with self._gate:
             held = self._held.get(name)
             if held is not None and held.read_s >= held.since_s:
                 return held.seen
+            refused_s, refused = self._refused.get(name, (0.0, None))
+        if refused is not None and now_s - refused_s < QUOTA_S:
+            raise Throttled(refused.what, where=refused.where) from refused.__cause__
         return self.read(name)
 
     def read(self, name: str) -> JsonObject | None:
@@ -83,8 +92,14 @@ class FewReads:
         Raises:
             ProviderError: it cannot be read.
         """
-        began_s = self._project.connection.clock.monotonic_s()
-        seen = self._fetch(name)
+        clock = self._project.connection.clock
+        began_s = clock.monotonic_s()
+        try:
+            seen = self._fetch(name)
+        except Throttled as error:
+            with self._gate:
+                self._refused[name] = (clock.monotonic_s(), error)
+            raise
         with self._gate:
             held = self._held.get(name)
             self._held[name] = _Held(seen, began_s, held.since_s if held else began_s)

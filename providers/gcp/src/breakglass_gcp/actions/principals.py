@@ -57,9 +57,7 @@ def propose(project: Project, found: Found) -> Proposed:
     }
     denied = notes.attempt(partial(class_deny_spec.propose, project, who, moot_by), Proposed())
     keys_denied = tuple(one.key for one in denied.proposals)
-    bound = notes.attempt(
-        partial(class_boundary_spec.propose, project, who, moot_by, keys_denied), Proposed()
-    )
+    bound = class_boundary_spec.propose(project, who, moot_by, keys_denied)
     cover, left = _cover(project, denied.proposals, who)
     taken = notes.attempt(partial(grants_choice.propose, project, found, who, moot_by, cover), Proposed())
     missed = (*who.incomplete, *notes.incomplete)
