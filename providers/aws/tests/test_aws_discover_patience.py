@@ -10,6 +10,7 @@ from breakglass.clock import SystemClock
 from breakglass.errors import Throttled
 from breakglass.testing.virtual import VirtualClock
 from breakglass_aws.discover import PATIENCE_S
+from breakglass_aws.discover.made import SCAN_S
 from breakglass_aws.patience import Patience
 from breakglass_aws.sandbox.process import REGION
 from providers.aws.tests.rig_aws import EXECUTOR, Rig
@@ -89,6 +90,22 @@ def test_a_listing_that_is_throttled_for_ever_is_incomplete_in_bounded_time(rig:
     assert [line for line in found.incomplete if "lambda:ListEventSourceMappings  throttles" in line]
     assert PATIENCE_S <= rig.clock.monotonic_s() < 2 * PATIENCE_S
     assert [one for one in found.proposals if one.action == "aws.iam.deny_role"]
+
+
+def test_a_history_that_is_throttled_too_does_not_add_its_own_time(rig: Rig) -> None:
+    """The look after the stop has 25 s: who uses up every quota must not make it miss everything."""
+    rig.clock = VirtualClock(SystemClock().now())
+    provider = rig.provider(roles=["shared"], functions=["mine"])
+    faults = [
+        {"service": one, "operation": "*", "answer": "throttle", "times": None}
+        for one in ("iam", "lambda", "cloudtrail")
+    ]
+    rig.sandbox.control("faults", {"faults": faults})
+
+    found = provider.discover()
+
+    assert [line for line in found.incomplete if line.startswith("CloudTrail in")]
+    assert rig.clock.monotonic_s() < SCAN_S + 2
 
 
 def test_nobody_waits_who_was_not_told_how_long(rig: Rig) -> None:

@@ -75,6 +75,11 @@ class Account:
         same._patience = patience  # noqa: SLF001 - of its own class
         return same
 
+    @property
+    def waited_s(self) -> float:
+        """Return how long the calls of this reading have waited for services that refused them."""
+        return self._patience.waited_s if self._patience is not None else 0.0
+
     def warm(self, services: tuple[str, ...]) -> None:
         """Make the clients of these services, one after another; for the main thread (DESIGN 10)."""
         for service in services:

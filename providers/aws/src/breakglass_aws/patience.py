@@ -20,13 +20,15 @@ FIRST_PAUSE_S = 0.5
 LONGEST_PAUSE_S = 2.0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Patience:
     """The time that all calls of one reading have together."""
 
     clock: Clock
     left_s: Callable[[], float]
     rng: random.Random = field(default_factory=random.Random)
+    waited_s: float = 0.0
+    """How much of it went by between calls."""
 
     @classmethod
     def lasting(cls, clock: Clock, seconds: float) -> Patience:
@@ -52,5 +54,7 @@ class Patience:
                     raise
                 asked_s = error.retry_after_s if isinstance(error, Throttled) else 0.0
                 wait_s = max(pause_s, asked_s) * self.rng.uniform(0.8, 1.2)
-            self.clock.sleep(min(wait_s, left_s))
+            wait_s = min(wait_s, left_s)
+            self.clock.sleep(wait_s)
+            self.waited_s += wait_s
             pause_s = min(LONGEST_PAUSE_S, pause_s * 2)

@@ -20,7 +20,7 @@ from breakglass_aws.discover.tags import TAG
 from breakglass_aws.found import Found
 from breakglass_aws.trail_events import Event, Marks, agents, caller, mapping, text_at, texts
 
-SCAN_S = 8.0
+SCAN_S, LEAST_SCAN_S = 8.0, 2.0
 """Planning has 30 s in all; what this does not reach is said."""
 BEFORE_S = 900
 UNKNOWN_START_S = 3600
@@ -62,7 +62,8 @@ def made_by(account: Account, found: Found) -> Made:
     """
     clock = account.connection.clock
     since = (account.connection.since or clock.now().plus(-UNKNOWN_START_S)).plus(-BEFORE_S)
-    end_s = clock.monotonic_s() + SCAN_S
+    # Who uses up several quotas at once must not make planning, or the look after the stop, outlast its time.
+    end_s = clock.monotonic_s() + max(LEAST_SCAN_S, SCAN_S - account.waited_s)
     places = trail_scan.regions(account)
     events: dict[str, Event] = {}
     incomplete: list[str] = []
