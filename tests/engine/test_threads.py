@@ -134,7 +134,7 @@ def test_a_cancel_settles_the_running_calls_and_leaves_the_rest_for_resume(tmp_p
     )
 
     assert not done
-    assert time.monotonic() - started < 3
+    assert time.monotonic() - started < 8
     assert not any(history.closed or history.in_doubt for history in histories.values())
 
 

@@ -68,7 +68,7 @@ def test_a_provider_that_never_answers_holds_nobody_up() -> None:
     calls = {0: lambda: str(release.wait(30)), 1: lambda: "here", 2: denied, 3: broken}
     answers = side_by_side(calls, within_s=0.3)
 
-    assert time.monotonic() - started_s < 5
+    assert time.monotonic() - started_s < 20
     assert "here" == answers[1]
     said = {n: answer.what for n, answer in answers.items() if isinstance(answer, BreakglassError)}
     assert {0: "no answer within 0 s", 2: "no", 3: "bug in the provider: KeyError: 'x'"} == said

@@ -191,7 +191,7 @@ def test_an_operation_that_never_ends_is_waited_for_so_long_and_no_longer(faults
     done = faults.admin.operate("run_services", "create_service", asked, wait_s=1.0)
 
     assert not done
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 30
 
 
 def test_an_operation_that_cannot_be_looked_at_is_not_done(faults: Rig) -> None:
@@ -207,7 +207,7 @@ def test_an_operation_that_cannot_be_looked_at_is_not_done(faults: Rig) -> None:
     began = time.monotonic()
 
     assert not faults.admin.operate("run_services", "create_service", asked, wait_s=1.0)
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 30
 
 
 def test_an_operation_of_compute_engine_is_waited_for(rig: Rig) -> None:

@@ -52,7 +52,7 @@ def test_members_that_were_resumed_by_themselves_are_not_waited_for_one_after_an
 
     action.apply(step.target, seen, "token")
 
-    assert time.monotonic() - began_s < 4
+    assert time.monotonic() - began_s < 8
     assert set(compute.members(rig, group).values()) == {"SUSPENDING"}
     faults(rig)
     closed(rig, action, step)
@@ -167,7 +167,7 @@ def test_a_read_that_goes_on_failing_does_not_make_the_stop_late(rig: Rig) -> No
     for action, step in steps:
         began_s = time.monotonic()
         action.observe(step.target)
-        assert time.monotonic() - began_s < 4
+        assert time.monotonic() - began_s < 20
 
     faults(rig)
 

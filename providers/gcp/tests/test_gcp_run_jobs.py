@@ -90,7 +90,7 @@ def test_a_cancel_that_never_ends_is_never_contained(run: Run) -> None:
     run.rig.control("faults", {"faults": [{"method": CALL, "operation": "never"}]})
     started_s = time.monotonic()
     action.apply(target, action.observe(target), "t")
-    assert time.monotonic() - started_s < 12
+    assert time.monotonic() - started_s < 40
     assert action.judge(target, action.observe(target)).verdict is Verdict.NOT_CONTAINED
     assert run.works("run-job:bot")
 

@@ -52,8 +52,8 @@ def test_a_tree_of_two_hundred_processes_is_frozen_within_fifty_milliseconds(tmp
         events = hierarchy.events(tree.of(step.target).hold)
         assert events is not None
         assert (True, True) == (events.populated, events.frozen)
-        # 50 ms is measured in benchmarks/; a test beside eight others on two cores gets more.
-        assert took_s < 1.0
+        # 50 ms is measured in benchmarks/; here a hang alone would show.
+        assert took_s < 10.0
 
 
 def test_a_frozen_tree_goes_on_where_it_was_after_a_restore(tmp_path: Path) -> None:

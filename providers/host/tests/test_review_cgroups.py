@@ -103,7 +103,7 @@ def test_thousands_of_empty_cgroups_do_not_delay_the_freeze(tmp_path: Path) -> N
                     (folder / f"x{n}").rmdir()
 
         assert CONTAINED == outcome(judged)
-        assert took_s < 0.3
+        assert took_s < 2.0
 
 
 def test_a_restore_moves_each_process_back_to_the_very_cgroup_that_it_came_from(tmp_path: Path) -> None:

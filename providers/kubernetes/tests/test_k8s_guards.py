@@ -102,7 +102,7 @@ def test_the_guard_is_proven_by_the_api_servers_own_refusal(rig: Rig) -> None:
     assert before.verdict is Verdict.NOT_CONTAINED
     assert after is not None
     assert after.grade is Grade.PLATFORM_EVALUATOR
-    assert took_s < 4
+    assert took_s < 20
 
 
 def scaled(rig: Rig, replicas: int, *, name: str = "bot") -> Any:  # noqa: ANN401 - JSON

@@ -30,7 +30,7 @@ def step(rig: Rig) -> tuple[Action, Any]:
 def running(rig: Rig, *names: str) -> None:
     """Wait until the kubelet runs these pods."""
     for name in names:
-        for _ in range(100):
+        for _ in range(1200):
             if rig.get(PODS, name).get("status", {}).get("phase") == "Running":
                 break
             SystemClock().sleep(0.05)

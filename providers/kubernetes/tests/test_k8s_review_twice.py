@@ -129,7 +129,7 @@ def put_back(
 def settle(rig: Rig) -> None:
     """Wait until controllers have written nothing for a while."""
     last = ""
-    for _ in range(60):
+    for _ in range(240):
         now = json.dumps(told(rig), sort_keys=True)
         if now == last and len(rig.plane.call("GET", PODS.path(rig.namespace))["items"]) >= 4:
             return

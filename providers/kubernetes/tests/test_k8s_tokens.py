@@ -183,7 +183,7 @@ def until_refused(cluster: Cluster, token: str) -> None:
 
 def until_token(rig: Rig, name: str) -> str:
     """Wait until the controller manager filled a token Secret; return the token."""
-    for _ in range(100):
+    for _ in range(600):
         if token := rig.get(SECRETS, name).get("data", {}).get("token"):
             return str(token)
         time.sleep(0.1)

@@ -168,7 +168,7 @@ def test_a_definition_that_vanishes_takes_its_objects_with_it(rig: Rig) -> None:
     prior = dict(action.observe(found).objects)
     path = CUSTOM_RESOURCES.path("", ROLLOUTS.name)
     rig.plane.call("DELETE", path)
-    for _ in range(100):
+    for _ in range(600):
         names = [one["metadata"]["name"] for one in rig.plane.call("GET", CUSTOM_RESOURCES.path())["items"]]
         if ROLLOUTS.name not in names:
             break

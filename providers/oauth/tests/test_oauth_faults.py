@@ -45,12 +45,12 @@ def client(shared: Sandbox) -> Iterator[Issuer]:
 @pytest.mark.parametrize("kind", ["hang", "drip", "huge", "short", "reset", "garbage", "twice", "error"])
 def test_an_answer_that_is_none_may_be_asked_for_again(shared: Sandbox, client: Issuer, kind: str) -> None:
     """Hanging, dripping, endless, cut short, dropped, ambiguous: transient, within the time limit."""
-    shared.set_faults({"endpoint": "introspect", "kind": kind, "seconds": 3})
+    shared.set_faults({"endpoint": "introspect", "kind": kind, "seconds": 10})
     began = time.monotonic()
 
     with pytest.raises(Transient):
         client.introspect(f"{shared.issuer}/introspect", TOKEN)
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 9
 
 
 def test_the_issuers_own_wish_for_patience_is_kept(shared: Sandbox, client: Issuer) -> None:
